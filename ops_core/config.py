@@ -1,0 +1,313 @@
+"""`ops.toml` and the environment into one frozen `Settings`.
+
+`ops.toml` says which targets there are, how long looking may take, and where state and reports live. It never holds a
+secret: it names them, and their values come from the environment or from a file that only the operator can read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ops_core.budget import OBSERVE_TOTAL_S
+from ops_core.errors import ConfigError, UsageError
+from ops_core.tables import Source, build, read_toml
+
+CONFIG_NAME = "ops.toml"
+CONFIG_VARIABLE = "OPS_CONFIG"
+PROFILE_VARIABLE = "OPS_PROFILE"
+LANGUAGES = ("en", "ko")
+DRIVERS = ("supervisor", "command")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def _is_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and "@" not in parts.netloc
+            and (parts.port is None or 0 < parts.port < 65536)
+            and not any(ord(c) < 33 or ord(c) == 127 for c in value)
+        )
+    except ValueError:
+        return False
+
+
+_URL = {"check": _is_url, "allowed": "http:// or https:// with a host and no user or password in it"}
+_SECONDS = {"check": lambda v: 0 < v <= 3600, "allowed": "seconds: more than 0, at most 3600"}
+_MILLIS = {"check": lambda v: 0 < v <= 3_600_000, "allowed": "milliseconds: more than 0, at most 3600000"}
+_NAMED = {"check": lambda v: bool(NAME.fullmatch(v)), "allowed": "letters, digits, dot, dash and underscore"}
+_HEADER = {"check": lambda v: bool(re.fullmatch(r"[A-Za-z0-9-]{1,64}", v)), "allowed": "letters, digits and dashes"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A system under operation. A probe that `needs` a field is asked about the targets that set it.
+
+    Fields of your own go under `vars` and are read as attributes: `target.orders_url`.
+    """
+
+    name: str
+    health_url: str | None = field(default=None, metadata=_URL)
+    health_latency_max_ms: float = field(default=1000.0, metadata=_MILLIS)
+    guard_url: str | None = field(default=None, metadata=_URL)
+    guard_header: str = field(default="X-Internal-Secret", metadata=_HEADER)
+    guard_secret: str | None = field(default=None, metadata=_NAMED)
+    stream_url: str | None = field(default=None, metadata=_URL)
+    stream_window_s: float = field(default=10.0, metadata=_SECONDS)
+    driver: str | None = field(
+        default=None, metadata={"check": lambda v: v in DRIVERS, "allowed": "supervisor or command"}
+    )
+    process: str | None = field(default=None, metadata=_NAMED)
+    supervisor_conf: Path | None = None
+    start_argv: tuple[str, ...] = ()
+    stop_argv: tuple[str, ...] = ()
+    running_argv: tuple[str, ...] = ()
+    release_link: Path | None = None
+    config_link: Path | None = None
+    vars: Mapping[str, Any] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> Any:
+        # Only reached for names that are not fields.
+        own = self.__dict__.get("vars", {})
+        if name in own:
+            return own[name]
+        raise AttributeError(f"target {self.__dict__.get('name')!r} has no {name!r}")
+
+    def has(self, needed: tuple[str, ...]) -> bool:
+        """Whether every needed field or variable is set."""
+        return all(getattr(self, name, None) not in (None, (), "") for name in needed)
+
+
+TARGET_FIELDS = frozenset(f.name for f in fields(Target))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budgets:
+    """Seconds allotted: in total, and to single probes by name (overriding what the probe itself asks for)."""
+
+    total_s: float = field(default=OBSERVE_TOTAL_S, metadata=_SECONDS)
+    probes: Mapping[str, float] = field(default_factory=dict)
+    in_flight_max: int = field(
+        default=1000, metadata={"check": lambda v: 1 <= v <= 100_000, "allowed": "1 to 100000 probes at once"}
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretSource:
+    """Where the value of a named secret comes from. Without either, the environment variable of the secret's name."""
+
+    env: str | None = field(default=None, metadata=_NAMED)
+    file: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """One set of targets with the control plane that guards them."""
+
+    drill: bool = False
+    state_dir: Path = Path("state")
+    reports_dir: Path = Path("reports")
+    ca_file: Path | None = None
+    budgets: Budgets = Budgets()
+    secrets: Mapping[str, SecretSource] = field(default_factory=dict)
+    targets: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfigFile:
+    """The shape of `ops.toml`."""
+
+    default_profile: str = "default"
+    lang: str = field(default="en", metadata={"check": lambda v: v in LANGUAGES, "allowed": "en or ko"})
+    suites: tuple[str, ...] = ("observe",)
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is in force for this run: one profile of one `ops.toml`. All paths are absolute."""
+
+    path: Path
+    root: Path
+    profile: str
+    drill: bool
+    lang: str
+    suites: tuple[str, ...]
+    state_dir: Path
+    reports_dir: Path
+    ca_file: Path | None
+    budgets: Budgets
+    secrets: Mapping[str, SecretSource]
+    targets: tuple[Target, ...]
+
+    @property
+    def control_store(self) -> Path:
+        """The SQLite file that holds emergency stop, gate, releases and incidents."""
+        return self.state_dir / "control.db"
+
+    def target(self, name: str) -> Target:
+        """The target of that name.
+
+        Raises:
+            UsageError: there is none.
+        """
+        for target in self.targets:
+            if target.name == name:
+                return target
+        raise UsageError(
+            f"there is no target {name!r} in profile {self.profile!r}",
+            where=str(self.path),
+            allowed=", ".join(t.name for t in self.targets) or "none is defined",
+        )
+
+
+class SecretMissing(UsageError):
+    """A secret is named in the configuration but has no value on this machine."""
+
+
+def read_secret(settings: Settings, name: str, environ: Mapping[str, str] | None = None) -> str:
+    """The value of a named secret, from its file or from the environment.
+
+    Raises:
+        SecretMissing: there is no value, or it is empty. The message names the place, never a value.
+    """
+    source = settings.secrets.get(name, SecretSource())
+    if source.file is not None:
+        try:
+            value = source.file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            value = ""
+        if not value:
+            raise SecretMissing(f"the secret {name} has no value", where=f"file {source.file}")
+        return value
+    variable = source.env or name
+    value = (os.environ if environ is None else environ).get(variable, "").strip()
+    if not value:
+        raise SecretMissing(
+            f"the secret {name} has no value",
+            where=f"environment variable {variable}",
+            next_step=f"export {variable}=…",
+        )
+    return value
+
+
+def known_secrets(settings: Settings) -> dict[str, str]:
+    """The values of all secrets the profile names, as far as they can be read: what redaction has to hide."""
+    names = {*settings.secrets, *(t.guard_secret for t in settings.targets if t.guard_secret)}
+    values = {}
+    for name in sorted(names):
+        try:
+            values[name] = read_secret(settings, name)
+        except SecretMissing:
+            continue
+    return values
+
+
+def find_config(start: Path, explicit: str | None = None) -> Path:
+    """The configuration file: the one named, else `$OPS_CONFIG`, else `ops.toml` here or in a folder above.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    named = explicit or os.environ.get(CONFIG_VARIABLE)
+    if named:
+        path = Path(named)
+        return path if path.is_absolute() else start / path
+    for folder in (start, *start.parents):
+        if (folder / CONFIG_NAME).is_file():
+            return folder / CONFIG_NAME
+    raise ConfigError(
+        f"no {CONFIG_NAME} here or in a folder above",
+        where=str(start),
+        next_step="ops init to make one, or name a file with --config",
+    )
+
+
+def load_settings(path: Path, profile: str | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read `ops.toml` and settle on one profile.
+
+    Raises:
+        ConfigError: the file cannot be followed; the message names file, line, key and what is allowed.
+    """
+    env = os.environ if environ is None else environ
+    path = path.absolute()
+    source, table = read_toml(path)
+    names = sorted(table["profiles"]) if isinstance(table.get("profiles"), dict) else []
+    # Only the profile in force is read: a variable that only another profile needs must not stop this one.
+    wanted = profile or env.get(PROFILE_VARIABLE) or str(table.get("default_profile", "default"))
+    if not names:
+        raise ConfigError("no profile is defined", where=str(path), allowed="a table [profiles.NAME]")
+    if wanted not in names:
+        raise ConfigError(f"there is no profile {wanted!r}", where=str(path), allowed=", ".join(names))
+    outer = build(ConfigFile, {k: v for k, v in table.items() if k != "profiles"}, source, environ=env)
+    keys = ("profiles", wanted)
+    chosen = build(Profile, table["profiles"][wanted], source, keys, env)
+    targets = tuple(_target(name, raw, source, (*keys, "targets"), env) for name, raw in chosen.targets.items())
+    if not targets:
+        raise ConfigError(
+            f"profile {wanted!r} has no target", where=source.where(keys), allowed=f"a table [profiles.{wanted}.targets.NAME]"
+        )
+    root = path.parent
+    for name, budget_s in chosen.budgets.probes.items():
+        if not 0 < budget_s <= 3600:
+            where = source.where((*keys, "budgets", "probes", name))
+            raise ConfigError(f"{budget_s!r} is not allowed here", where=where, allowed=str(_SECONDS["allowed"]))
+    return Settings(
+        path=path,
+        root=root,
+        profile=wanted,
+        drill=chosen.drill,
+        lang=outer.lang,
+        suites=outer.suites,
+        state_dir=_absolute(root, chosen.state_dir),
+        reports_dir=_absolute(root, chosen.reports_dir),
+        ca_file=_absolute(root, chosen.ca_file) if chosen.ca_file else None,
+        budgets=chosen.budgets,
+        secrets={
+            name: replace(s, file=_absolute(root, s.file)) if s.file else s for name, s in chosen.secrets.items()
+        },
+        targets=tuple(_rooted(root, target) for target in targets),
+    )
+
+
+def _target(name: str, raw: object, source: Source, keys: tuple[str | int, ...], env: Mapping[str, str]) -> Target:
+    here = (*keys, name)
+    if not NAME.fullmatch(name):
+        raise ConfigError(f"{name!r} is not a target name", where=source.where(here), allowed=str(_NAMED["allowed"]))
+    target = build(Target, raw, source, here, env, preset={"name": name})
+    for clash in sorted(set(target.vars) & TARGET_FIELDS):
+        where = source.where((*here, "vars", clash))
+        raise ConfigError(f"{clash!r} is a field of every target", where=where, next_step=f"set {clash} itself")
+    needed = {
+        "guard_url": (target.guard_url, "guard_secret", target.guard_secret),
+        "driver": (target.driver == "supervisor", "process", target.process),
+        "process": (target.process, "supervisor_conf", target.supervisor_conf),
+        "driver = 'command'": (target.driver == "command", "start_argv", target.start_argv),
+        "start_argv": (target.start_argv, "stop_argv", target.stop_argv),
+        "stop_argv": (target.stop_argv, "running_argv", target.running_argv),
+    }
+    for key, (used, other, value) in needed.items():
+        if used and not value:
+            raise ConfigError(f"{key} needs {other} beside it", where=source.where(here), allowed=f"{other} = …")
+    return target
+
+
+def _rooted(root: Path, target: Target) -> Target:
+    changes: dict[str, Any] = {}
+    for name in ("supervisor_conf", "release_link", "config_link"):
+        value = getattr(target, name)
+        if value is not None:
+            changes[name] = _absolute(root, value)
+    return replace(target, **changes) if changes else target
+
+
+def _absolute(root: Path, path: Path) -> Path:
+    return path if path.is_absolute() else root / path

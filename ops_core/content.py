@@ -1,0 +1,12 @@
+"""Where the shipped checks, remediations and templates lie: inside the installed package, or beside it in a checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def content_dir() -> Path:
+    """The folder that holds `checks/`, `remediations/`, `templates/` and the shipped `ops.toml`."""
+    package = Path(__file__).resolve().parent
+    packaged = package / "content"
+    return packaged if packaged.is_dir() else package.parent

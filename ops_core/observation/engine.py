@@ -1,0 +1,350 @@
+"""Runs all probes at once, each in its own budget, and is always done at the total deadline.
+
+One event loop in a daemon thread runs the async probes; each plain function gets a daemon thread of its own. A monitor
+thread keeps the promises that the loop cannot keep by itself: at the total deadline every pair has an answer, and a
+probe that blocks the loop is named, given up, and its neighbours move to a fresh loop.
+
+Nothing here waits for a probe to agree to be stopped. When a budget ends, the pair is answered "not seen" at once and
+its task is cancelled; whether it obeys is its own affair. Threads that hang are daemon threads and are left behind.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ops_core.budget import ChargedClock
+from ops_core.clock import Clock, SystemClock, isoformat
+from ops_core.config import Target
+from ops_core.errors import OpsError
+from ops_core.evidence import Evidence, EvidenceRecord, ValueEvidence, evidence_id
+from ops_core.observation.loop import TICK_S, ProbeLoopThread
+from ops_core.probes.instruments.context import Lookout
+from ops_core.probes.registry import ProbeDefinition
+
+BLOCKED_AFTER_S = 2.0
+MONITOR_EVERY_S = 0.05
+REASON_MAX_CHARS = 600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A probe and the target it is asked about (None: none in particular)."""
+
+    definition: ProbeDefinition
+    target: Target | None
+    budget_s: float
+
+    @property
+    def id(self) -> str:
+        return evidence_id(self.definition.name, self.target.name if self.target else None)
+
+
+@dataclass(kw_only=True)
+class Look:
+    """The state of one pair while the engine works on it."""
+
+    pair: Pair
+    lookout: Lookout
+    started_at: str = ""
+    started: float = 0.0
+    charged_from: float = 0.0
+    attempts: int = 0
+    last: Any = None
+    record: EvidenceRecord | None = None
+    running: bool = False
+    cancel: Callable[[], None] = field(default=lambda: None)
+
+
+class Engine:
+    """Answers every pair exactly once, in time.
+
+    Args:
+        pairs: what to look at.
+        lookout_for: makes the view of the run for a pair, given the charged clock.
+        total_s: seconds from now after which everything unanswered is answered "not seen".
+        in_flight_max: how many probes may run at once. Waiting for a place is not charged to the target.
+        sink: is handed each record as it arrives. What it raises is kept in `sink_problem`.
+        spawn: starts a daemon thread; tests may inject their own.
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        *,
+        lookout_for: Callable[[Callable[[], float]], Lookout],
+        total_s: float,
+        in_flight_max: int = 1000,
+        sink: Callable[[EvidenceRecord], None] = lambda _: None,
+        clock: Clock | None = None,
+        blocked_after_s: float = BLOCKED_AFTER_S,
+    ) -> None:
+        self._clock = clock or SystemClock()
+        self._sink = sink
+        self.sink_problem = ""
+        self._lock = threading.Condition()
+        started = time.monotonic()
+        self.started = started
+        self.deadline = started + total_s
+        self.total_s = total_s
+        self.charged = ChargedClock(started, TICK_S)
+        now = lambda: self.charged.read(time.monotonic())  # noqa: E731  # one line, used once
+        self._looks = {pair.id: Look(pair=pair, lookout=lookout_for(now)) for pair in pairs}
+        self._waiting = collections.deque(self._looks.values())
+        self._unanswered = len(self._looks)
+        self._in_flight_max = max(1, in_flight_max)
+        self._running = 0
+        self._blocked_after_s = blocked_after_s
+        self._loop: ProbeLoopThread | None = None
+        self._stopped = threading.Event()
+        self.left_behind = 0
+
+    def start(self) -> None:
+        """Start all probes (as many at once as allowed) and the monitor."""
+        if not self._looks:
+            return
+        _preload({name for look in self._looks.values() for name in look.pair.definition.arguments})
+        self._loop = self._fresh_loop()
+        threading.Thread(target=self._monitor, name="runbook-monitor", daemon=True).start()
+
+    def wait(self, ids: Iterable[str], tick: Callable[[], None] | None = None, tick_s: float = 0.25) -> None:
+        """Wait until all of `ids` are answered; `tick` is called now and then, in the waiting thread."""
+        for one in ids:
+            look = self._looks[one]
+            while look.record is None:
+                with self._lock:
+                    if look.record is None:
+                        self._lock.wait(tick_s)
+                if look.record is None and tick is not None:
+                    tick()
+
+    def record(self, one: str) -> EvidenceRecord:
+        """The answer for an evidence id, waiting for it."""
+        self.wait([one])
+        record = self._looks[one].record
+        assert record is not None  # noqa: S101  # `wait` returns when it is there
+        return record
+
+    def records(self) -> list[EvidenceRecord]:
+        """All answers so far, in the order of the pairs."""
+        return [look.record for look in self._looks.values() if look.record is not None]
+
+    def records_of(self, ids: Iterable[str]) -> list[EvidenceRecord]:
+        """The answers there are for `ids`, without waiting."""
+        return [record for one in ids if (record := self._looks[one].record) is not None]
+
+    def progress(self) -> tuple[int, int]:
+        """How many pairs are answered, of how many."""
+        return len(self._looks) - self._unanswered, len(self._looks)
+
+    def slowest_unanswered(self) -> str:
+        """The id of a pair that is still being looked at, for a progress line; empty when there is none."""
+        return next((one for one, look in list(self._looks.items()) if look.record is None), "")
+
+    def stop(self, reason: str) -> None:
+        """Answer what is unanswered with `reason`, end the loop. Safe to call twice."""
+        for look in list(self._looks.values()):
+            if look.record is None:
+                self.answer_unseen(look, reason)
+        self._stopped.set()
+        if self._loop is not None:
+            self.left_behind += self._loop.close()
+            self._loop = None
+
+    # -- called by the loop thread -------------------------------------------------------------------------------
+
+    def next_look(self) -> Look | None:
+        """The next pair to be looked at, if there is a free place."""
+        with self._lock:
+            while self._waiting and self._running < self._in_flight_max:
+                look = self._waiting.popleft()
+                if look.record is not None:
+                    continue
+                self._running += 1
+                look.running = True
+                look.started = time.monotonic()
+                look.charged_from = self.charged.read(look.started)
+                look.started_at = isoformat(self._clock.now())
+                return look
+        return None
+
+    def charged_s(self, look: Look) -> float:
+        """Seconds charged to a look so far."""
+        return max(0.0, self.charged.read(time.monotonic()) - look.charged_from) if look.running else 0.0
+
+    def answer_seen(self, look: Look, value: Any) -> None:
+        """The probe returned."""
+        evidence: Evidence
+        if isinstance(value, Evidence):
+            evidence = value
+        else:
+            problem = _not_json(value)
+            if problem:
+                where = look.pair.definition.where
+                self.answer_unseen(look, f"the probe returned {problem}; return an Evidence or a JSON value", where)
+                return
+            evidence = ValueEvidence(value=look.lookout.redact.value(value))
+        self._answer(look, evidence=evidence, reason="", where="")
+
+    def answer_unseen(self, look: Look, reason: str, where: str = "") -> None:
+        """The probe could not look, or its time is over. An earlier attempt's evidence still counts as seen."""
+        if look.last is not None:
+            self._answer(look, evidence=look.last, reason="", where="")
+        else:
+            self._answer(look, evidence=None, reason=look.lookout.redact.text(reason)[:REASON_MAX_CHARS], where=where)
+
+    def answer_error(self, look: Look, error: BaseException) -> None:
+        """The probe raised."""
+        if isinstance(error, OpsError):
+            reason = f"{error.what} ({error.where})" if error.where else error.what
+            self.answer_unseen(look, reason)
+            return
+        frame = error.__traceback__
+        line = look.pair.definition.line
+        while frame is not None:
+            if frame.tb_frame.f_code.co_filename == str(look.pair.definition.file):
+                line = frame.tb_lineno
+            frame = frame.tb_next
+        where = f"{look.pair.definition.file}:{line}"
+        self.answer_unseen(look, f"the probe raised {type(error).__name__}: {error}", where)
+
+    def budget_spent(self, look: Look) -> None:
+        """The budget of a look is over: answer it, then cancel it, whether it obeys or not."""
+        self.answer_unseen(look, f"no answer within the budget of {look.pair.budget_s:g} s{_last_action(look)}")
+        look.cancel()
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _answer(self, look: Look, *, evidence: Evidence | None, reason: str, where: str) -> None:
+        record = EvidenceRecord(
+            id=look.pair.id,
+            probe=look.pair.definition.name,
+            target=look.pair.target.name if look.pair.target else None,
+            seen=evidence is not None,
+            kind=type(evidence).__name__ if evidence is not None else None,
+            evidence=evidence,
+            reason=reason,
+            where=where,
+            started_at=look.started_at,
+            elapsed_s=round(time.monotonic() - look.started, 4) if look.running else 0.0,
+            charged_s=round(self.charged_s(look), 4),
+            budget_s=look.pair.budget_s,
+            attempts=max(1, look.attempts),
+            facts=evidence.facts if evidence is not None else (),
+            actions=tuple(dict(action) for action in look.lookout.actions),
+        )
+        with self._lock:
+            if look.record is not None:
+                return
+            look.record = record
+            self._unanswered -= 1
+            if look.running:
+                self._running -= 1
+            try:
+                self._sink(record)
+            except OSError as error:
+                self.sink_problem = str(error)
+            self._lock.notify_all()
+        if self._loop is not None and self._waiting:
+            self._loop.poke()
+
+    def _fresh_loop(self) -> ProbeLoopThread:
+        loop = ProbeLoopThread(self)
+        loop.start()
+        return loop
+
+    def _monitor(self) -> None:
+        """Enforce the total deadline, and notice a probe that blocks the loop."""
+        last = time.monotonic()
+        blocked_s = 0.0
+        while not self._stopped.wait(MONITOR_EVERY_S):
+            now = time.monotonic()
+            passed_s, last = now - last, now
+            if now >= self.deadline:
+                break
+            loop = self._loop
+            if loop is None or now - loop.last_beat < MONITOR_EVERY_S * 4:
+                blocked_s = 0.0
+                continue
+            # Only as much of our own time counts as we were awake for: a starved machine is not a blocked loop.
+            blocked_s += min(passed_s, MONITOR_EVERY_S * 2)
+            if blocked_s >= self._blocked_after_s:
+                blocked_s = 0.0
+                self._abandon(loop)
+        if not self._stopped.is_set():
+            for look in list(self._looks.values()):
+                if look.record is None:
+                    over = f"the total budget of {self.total_s:g} s ended"
+                    self.answer_unseen(look, over + _last_action(look))
+
+    def _abandon(self, loop: ProbeLoopThread) -> None:
+        """Leave a blocked loop behind: name the culprit, look again for its neighbours on a fresh loop."""
+        culprit, at = loop.culprit()
+        if culprit is None or culprit.record is not None:
+            return
+        self.left_behind += 1
+        loop.abandoned = True
+        name = culprit.pair.definition.name
+        self.answer_unseen(
+            culprit,
+            f"the probe {name!r} blocked the event loop for {self._blocked_after_s:g} s; make it a plain `def`, or await",
+            at,
+        )
+        with self._lock:
+            again = [look for look in self._looks.values() if look.record is None and look.running and look.pair.definition.is_async]
+            for look in again:
+                look.running = False
+                look.attempts = 0
+                look.lookout.actions.clear()
+                self._running -= 1
+            self._waiting.extendleft(reversed(again))
+        self.charged.tick(time.monotonic())
+        self._loop = self._fresh_loop()
+
+
+def _preload(arguments: set[str]) -> None:
+    """Import what the instruments need now: on the loop it would stall every probe."""
+    if arguments & {"http", "sse", "process"}:
+        import h11  # noqa: F401
+
+        from ops_core.probes.instruments.transport import import_httpx
+
+        import_httpx()
+
+
+def _last_action(look: Look) -> str:
+    if not look.lookout.actions:
+        return ""
+    action = look.lookout.actions[-1]
+    what = " ".join(str(action[key]) for key in ("method", "url", "argv", "process") if action.get(key))
+    seen = f"; saw status {action['status']}" if action.get("status") else ""
+    seen += f" and {action['size_bytes']} bytes" if action.get("size_bytes") else ""
+    return f" ({what}{seen})" if what else ""
+
+
+def _not_json(value: Any) -> str:
+    """What about `value` is not JSON; empty when it is."""
+    import json
+
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        return f"something that is not JSON ({error})"
+    return "" if value is not None else "nothing (None)"
+
+
+def frames_of(thread_ident: int) -> list[Any]:
+    """The frames of a running thread, innermost first; empty when it has ended."""
+    frame = sys._current_frames().get(thread_ident)  # noqa: SLF001  # documented, for exactly this: finding who blocks
+    frames = []
+    with contextlib.suppress(AttributeError):
+        while frame is not None:
+            frames.append(frame)
+            frame = frame.f_back
+    return frames

@@ -1,0 +1,72 @@
+"""The append-only journal: every piece of evidence is on disk as soon as it is seen, so a killed run leaves what it saw.
+
+One JSON object per line; the first line says which run it is. Lines are written with a single `write` on a file opened
+for appending, so several processes of one run can share a journal.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ops_core.evidence import EvidenceRecord
+from ops_core.observation.record import json_safe
+
+
+class Journal:
+    """Appends lines to the journal of one run."""
+
+    def __init__(self, path: Path, head: dict[str, Any] | None) -> None:
+        """Open `path` for appending; `head` is written first, unless another process of the run has done so.
+
+        Raises:
+            OSError: the folder or file cannot be made.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        if head is not None:
+            self._line({"type": "run", **head})
+
+    def evidence(self, record: EvidenceRecord) -> None:
+        """Append one evidence record.
+
+        Raises:
+            OSError: the disk is full or gone.
+        """
+        self._line({"type": "evidence", **dataclasses.asdict(record)})
+
+    def end(self, how: str) -> None:
+        """Append how the run ended and close the file."""
+        if self._file >= 0:
+            try:
+                self._line({"type": "end", "how": how})
+            finally:
+                os.close(self._file)
+                self._file = -1
+
+    def _line(self, value: dict[str, Any]) -> None:
+        if self._file < 0:
+            return
+        os.write(self._file, (json.dumps(json_safe(value), ensure_ascii=False, separators=(",", ":")) + "\n").encode())
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Put `text` at `path` so that a reader sees the old or the new content, never a part.
+
+    Raises:
+        OSError: the folder or file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

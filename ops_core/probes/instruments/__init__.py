@@ -1,0 +1,120 @@
+"""How to reach a system. `instrument(name, lookout)` makes the one that a probe asked for by an argument's name."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ops_core.config import SecretMissing, Target, read_secret
+from ops_core.errors import CannotLook
+from ops_core.evidence import ControlEvidence, DeploymentEvidence
+from ops_core.probes.instruments.context import Lookout
+
+
+class Secrets(Mapping[str, str]):
+    """The values of named secrets, for use in a request. They are redacted from whatever gets recorded."""
+
+    def __init__(self, lookout: Lookout) -> None:
+        self._lookout = lookout
+
+    def __getitem__(self, name: str) -> str:
+        try:
+            return read_secret(self._lookout.settings, name)
+        except SecretMissing as missing:
+            raise CannotLook(missing.what, where=missing.where, next_step=missing.next_step) from None
+
+    def __iter__(self) -> Any:
+        return iter(self._lookout.settings.secrets)
+
+    def __len__(self) -> int:
+        return len(self._lookout.settings.secrets)
+
+
+class ControlInstrument:
+    """Reads the control plane's state; never changes it."""
+
+    def __init__(self, lookout: Lookout) -> None:
+        self._lookout = lookout
+
+    def state(self) -> ControlEvidence:
+        """Emergency stop and gate. A state that is missing or unreadable counts as stopped."""
+        self._lookout.actions.append({"instrument": "control", "store": str(self._lookout.settings.control_store)})
+        return self._lookout.read_control()
+
+
+class DeploymentInstrument:
+    """Reads which release and configuration are in force, and which were last seen good."""
+
+    def __init__(self, lookout: Lookout) -> None:
+        self._lookout = lookout
+
+    def of(self, target: Target) -> DeploymentEvidence:
+        """What a target's release and configuration links point to."""
+        good = self._lookout.read_last_good(target.name)
+        release, release_exists = _link(target.release_link)
+        config, config_exists = _link(target.config_link)
+        self._lookout.actions.append({"instrument": "deployments", "target": target.name})
+        return DeploymentEvidence(
+            release=release,
+            release_exists=release_exists,
+            release_good=good.release,
+            config=config,
+            config_exists=config_exists,
+            config_good=good.config,
+        )
+
+
+def _link(path: Any) -> tuple[str | None, bool]:
+    """A link's version name and whether that version exists. A target without such a link has nothing missing."""
+    if path is None:
+        return None, True
+    try:
+        return os.path.basename(os.readlink(path).rstrip("/")), path.exists()
+    except OSError:
+        return None, path.exists()
+
+
+def instrument(name: str, lookout: Lookout) -> Any:
+    """The instrument of that name for one probe."""
+    makers: dict[str, Callable[[Lookout], Any]] = {
+        "secrets": Secrets,
+        "control": ControlInstrument,
+        "deployments": DeploymentInstrument,
+    }
+    if name in makers:
+        return makers[name](lookout)
+    if name == "http":
+        from ops_core.probes.instruments.http import HttpInstrument
+
+        return HttpInstrument(lookout)
+    if name == "sse":
+        from ops_core.probes.instruments.sse import SseInstrument
+
+        return SseInstrument(lookout)
+    if name == "process":
+        from ops_core.probes.instruments.process import ProcessInstrument
+
+        return ProcessInstrument(lookout)
+    from ops_core.probes.instruments.command import CommandInstrument
+
+    return CommandInstrument(lookout)
+
+
+class Synchronous:
+    """An instrument for a probe that is a plain function: its coroutines run on the event loop while the thread waits."""
+
+    def __init__(self, instrument: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._instrument = instrument
+        self._loop = loop
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._instrument, name)
+        if not asyncio.iscoroutinefunction(found):
+            return found
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return asyncio.run_coroutine_threadsafe(found(*args, **kwargs), self._loop).result()
+
+        return call

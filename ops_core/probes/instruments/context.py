@@ -1,0 +1,38 @@
+"""What an instrument needs to know of the run it looks for: time, redaction, secrets, and where to note its actions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ops_core.config import Settings
+from ops_core.evidence import ControlEvidence
+from ops_core.probes.instruments.redact import Redactor
+
+if TYPE_CHECKING:
+    from ops_core.probes.instruments.transport import TlsContexts
+
+
+@dataclass(frozen=True, kw_only=True)
+class LastGood:
+    """Names of the release and the configuration that were last seen good; None where none was recorded."""
+
+    release: str | None = None
+    config: str | None = None
+
+
+@dataclass(kw_only=True)
+class Lookout:
+    """One (probe, target) pair's view of the run.
+
+    `now` is charged time in seconds (see `ops_core.budget`), so that latencies do not include our own delays.
+    """
+
+    settings: Settings
+    redact: Redactor
+    tls: TlsContexts
+    now: Callable[[], float]
+    read_control: Callable[[], ControlEvidence]
+    read_last_good: Callable[[str], LastGood]
+    actions: list[dict[str, Any]] = field(default_factory=list)

@@ -1,0 +1,219 @@
+"""One fresh connection per request: the httpx transport that the `http` and `sse` instruments look through.
+
+httpx's own pool is quadratic in open requests, and a health probe wants a fresh connection anyway: a pooled one can
+hide that nobody can connect any more. h11 does the protocol, asyncio's streams do the I/O; what stands here is the
+glue, the split of the time, and the decision which failure was *seen* and which means that we could not look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ops_core.errors import CannotLook
+
+READ_BYTES = 65_536
+HEADERS_MAX_BYTES = 65_536
+_OURS = {
+    errno.EMFILE: "this process has no file descriptors left",
+    errno.ENFILE: "this machine has no file descriptors left",
+    errno.ENOMEM: "this machine has no memory left",
+    errno.ENOBUFS: "this machine has no socket buffers left",
+    errno.EADDRNOTAVAIL: "this machine has no free local port or no such address",
+    errno.ENETUNREACH: "this machine has no route to that network",
+    errno.ENETDOWN: "this machine's network is down",
+    errno.EACCES: "this machine may not connect there",
+    errno.EPERM: "this machine may not connect there",
+}
+
+
+def import_httpx() -> Any:
+    """httpx without its command line, which would import rich and click: 40 ms that nobody asked for at 3 a.m."""
+    if "httpx" not in sys.modules and "httpx._main" not in sys.modules:
+        # None makes the import of that one module fail, which httpx handles as "the command line is not installed".
+        sys.modules["httpx._main"] = None  # type: ignore[assignment]
+        try:
+            import httpx
+        finally:
+            del sys.modules["httpx._main"]
+    import httpx
+
+    return httpx
+
+
+@dataclass
+class Split:
+    """Charged milliseconds since the start of a request at which each step had ended."""
+
+    connected_ms: float | None = None
+    secured_ms: float | None = None
+    answered_ms: float | None = None
+
+
+class TlsContexts:
+    """One SSL context, made when first needed: each costs 25 ms."""
+
+    def __init__(self, ca_file: Path | None) -> None:
+        self._ca_file = ca_file
+        self._context: ssl.SSLContext | None = None
+
+    def get(self) -> ssl.SSLContext:
+        """The shared client context.
+
+        Raises:
+            CannotLook: the configured CA file cannot be used.
+        """
+        if self._context is None:
+            try:
+                context = ssl.create_default_context(cafile=str(self._ca_file) if self._ca_file else None)
+            except (OSError, ssl.SSLError) as error:
+                raise CannotLook(f"the CA file cannot be used: {error}", where=str(self._ca_file)) from None
+            context.set_alpn_protocols(["http/1.1"])
+            self._context = context
+        return self._context
+
+
+def describe_failure(error: BaseException) -> tuple[str, str]:
+    """Sort a failed exchange: (kind, detail) where the target was seen to fail.
+
+    Raises:
+        CannotLook: the failure lies on our side or in between, so nothing was seen.
+    """
+    import h11
+
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "certificate refused", error.verify_message
+    if isinstance(error, ssl.SSLError):
+        return "TLS failed", str(error.reason or error)
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused", ""
+    if isinstance(error, (ConnectionResetError, BrokenPipeError, ConnectionAbortedError)):
+        return "connection reset", ""
+    if isinstance(error, socket.gaierror):
+        if error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)):
+            return "name does not resolve", ""
+        raise CannotLook(f"the name could not be looked up: {error.strerror}") from None
+    if isinstance(error, h11.RemoteProtocolError):
+        return "not valid HTTP", str(error)
+    if isinstance(error, h11.LocalProtocolError):
+        raise CannotLook(f"the request is not valid HTTP: {error}") from None
+    if isinstance(error, FileNotFoundError):
+        return "socket does not exist", ""
+    if isinstance(error, OSError):
+        if error.errno is None and f"[Errno {errno.ECONNREFUSED}]" in str(error):
+            # asyncio tried several addresses of one name and joined what they said.
+            return "connection refused", ""
+        why = _OURS.get(error.errno or 0) or error.strerror or type(error).__name__
+        raise CannotLook(f"could not connect: {why}") from None
+    raise error
+
+
+class FreshConnectionTransport:
+    """An httpx transport that opens a connection for each request and closes it afterwards.
+
+    Failures leave as they come from the operating system, TLS or h11; `describe_failure` sorts them. Time limits are
+    the caller's: cancelling the task closes the connection.
+    """
+
+    def __init__(self, tls: TlsContexts, now: Callable[[], float], socket_path: str | None = None) -> None:
+        self._tls = tls
+        self._now = now
+        self._socket_path = socket_path
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """Send an `httpx.Request`, return an `httpx.Response` with an unread stream.
+
+        `response.extensions["split"]` holds the `Split` of the time.
+        """
+        import h11
+
+        httpx = import_httpx()
+        started = self._now()
+        split = Split()
+        reader, writer = await self._connect(request.url, split, started)
+        try:
+            connection = h11.Connection(our_role=h11.CLIENT, max_incomplete_event_size=HEADERS_MAX_BYTES)
+            target = request.url.raw_path
+            writer.write(connection.send(h11.Request(method=request.method, target=target, headers=request.headers.raw)))
+            async for part in request.stream:
+                writer.write(connection.send(h11.Data(data=part)))
+                await writer.drain()
+            writer.write(connection.send(h11.EndOfMessage()))
+            await writer.drain()
+            while True:
+                event = await _next_event(connection, reader)
+                if isinstance(event, h11.Response):
+                    break
+            split.answered_ms = (self._now() - started) * 1000
+        except BaseException:
+            writer.close()
+            raise
+        return httpx.Response(
+            status_code=event.status_code,
+            headers=event.headers.raw_items(),
+            stream=_body_stream(httpx, connection, reader, writer),
+            extensions={"split": split, "http_version": b"HTTP/" + event.http_version, "started": started},
+        )
+
+    async def _connect(
+        self, url: Any, split: Split, started: float
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._socket_path is not None:
+            reader, writer = await asyncio.open_unix_connection(self._socket_path)
+        else:
+            port = url.port or (443 if url.scheme == "https" else 80)
+            reader, writer = await asyncio.open_connection(url.host, port)
+        split.connected_ms = (self._now() - started) * 1000
+        if url.scheme == "https":
+            try:
+                await writer.start_tls(self._tls.get(), server_hostname=url.host)
+            except BaseException:
+                writer.close()
+                raise
+            split.secured_ms = (self._now() - started) * 1000
+        return reader, writer
+
+    async def aclose(self) -> None:
+        """Nothing is kept open between requests."""
+
+    async def __aenter__(self) -> FreshConnectionTransport:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+
+async def _next_event(connection: Any, reader: asyncio.StreamReader) -> Any:
+    import h11
+
+    while True:
+        event = connection.next_event()
+        if event is not h11.NEED_DATA:
+            return event
+        connection.receive_data(await reader.read(READ_BYTES))
+
+
+def _body_stream(httpx: Any, connection: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Any:
+    import h11
+
+    class Body(httpx.AsyncByteStream):  # type: ignore[misc]  # httpx is imported where it is used
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            while True:
+                event = await _next_event(connection, reader)
+                if isinstance(event, h11.Data):
+                    yield bytes(event.data)
+                else:
+                    # End of message, or the server closed where its framing allows that.
+                    return
+
+        async def aclose(self) -> None:
+            writer.close()
+
+    return Body()

@@ -1,0 +1,69 @@
+"""The pytest plugin: hooks only. What they do lives in the packages below.
+
+This module is imported by every pytest run in an environment that has us installed, so it does next to nothing until a
+run is *operational*: until a checks folder, a suite's marker or a recording to replay is named on the command line. Live
+systems are never touched by accident.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ops_core.errors import OpsError
+
+if TYPE_CHECKING:
+    from ops_core.pytest_plugin.selection import Selection
+
+SELECTION: pytest.StashKey[Selection] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of an operational run."""
+    group = parser.getgroup("runbook", "operational checks")
+    group.addoption("--profile", metavar="NAME", help="profile of ops.toml to look at (default: its default_profile)")
+    group.addoption("--ops-config", metavar="FILE", help="the ops.toml to use (default: found from here upwards)")
+    group.addoption("--replay", metavar="REPORT", help="judge the evidence of a recorded observation; touch nothing")
+    group.addoption("--ops-record", metavar="FILE", help="where the record goes (default: reports/<suite>/<run-id>.json)")
+    group.addoption("--ops-only", metavar="NODEID", action="append", default=[], help="run only this check (repeatable)")
+    group.addoption("--ops-lang", metavar="LANG", choices=("en", "ko"), help="language of the verdict: en or ko")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
+    """Settle whether this run is operational; if so, put the shipped suites beside the user's own checks."""
+    from ops_core.pytest_plugin.selection import select
+
+    try:
+        selection = select(early_config, args)
+    except OpsError as error:
+        raise pytest.UsageError(str(error)) from None
+    if selection is not None:
+        early_config.stash[SELECTION] = selection
+        args.extend(str(path) for path in selection.added_paths)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Register what an operational run needs, before the other plugins look at their options."""
+    config.addinivalue_line("markers", "finding(code): the stable code that the failure of a check stands for")
+    selection = config.stash.get(SELECTION, None)
+    if selection is None or config.option.help:
+        return
+    from ops_core.pytest_plugin.session import RunbookSession
+
+    try:
+        session = RunbookSession(config, selection)
+    except OpsError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.pluginmanager.register(session, "runbook-session")
+    session.register_probes()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A run that is not operational does not even collect operational checks."""
+    if SELECTION in config.stash or collection_path.name != "checks":
+        return None
+    return True if (collection_path.parent / "ops.toml").is_file() else None

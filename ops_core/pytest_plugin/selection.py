@@ -1,0 +1,106 @@
+"""Is this run operational, and if so: which configuration, which profile, which checks?"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ops_core.config import CONFIG_NAME, CONFIG_VARIABLE, Settings, find_config, load_settings
+from ops_core.content import content_dir
+from ops_core.errors import ConfigError
+
+CHECKS = "checks"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What an operational run was asked for."""
+
+    settings: Settings
+    own_checks: Path
+    shipped_checks: Path
+    suites: tuple[str, ...]
+    added_paths: tuple[Path, ...]
+
+    def suite_of(self, path: Path) -> str | None:
+        """The suite a file belongs to: the folder under `checks` that holds it. None: not an operational check."""
+        for root in (self.own_checks, self.shipped_checks):
+            if path.is_relative_to(root):
+                parts = path.relative_to(root).parts
+                return parts[0] if len(parts) > 1 else CHECKS
+        return None
+
+
+def select(config: pytest.Config, args: Sequence[str]) -> Selection | None:
+    """What is asked for, or None when the run is an ordinary one.
+
+    Raises:
+        OpsError: the run is operational and its configuration cannot be followed.
+    """
+    here = Path(config.invocation_params.dir)
+    options = config.known_args_namespace
+    named = [_path(here, arg) for arg in (options.file_or_dir or [])]
+    shipped = content_dir() / CHECKS
+    config_path = _config_path(here, named, options.ops_config)
+    own = config_path.parent / CHECKS if config_path else None
+    roots = [root for root in (own, shipped) if root is not None]
+    path_named = any(path.is_relative_to(root) for path in named for root in roots)
+    expression = str(options.markexpr or "") if hasattr(options, "markexpr") else ""
+    suites = _suite_names(roots)
+    marker_named = bool(set(re.findall(r"[A-Za-z0-9_]+", expression)) & set(suites))
+    if not (path_named or options.replay or (config_path and marker_named)):
+        return None
+    if config_path is None:
+        raise ConfigError(f"these checks need an {CONFIG_NAME}", where=str(here), next_step="ops init")
+    settings = load_settings(config_path, options.profile)
+    return Selection(
+        settings=settings,
+        own_checks=config_path.parent / CHECKS,
+        shipped_checks=shipped,
+        suites=tuple(suites),
+        added_paths=_added(settings, config_path.parent / CHECKS, shipped, named),
+    )
+
+
+def _path(here: Path, argument: str) -> Path:
+    return Path(os.path.normpath(here / argument.split("::")[0]))
+
+
+def _config_path(here: Path, named: Sequence[Path], explicit: str | None) -> Path | None:
+    """The configuration that is meant: named, in the environment, beside the named checks, or found upwards."""
+    if explicit or os.environ.get(CONFIG_VARIABLE):
+        return Path(os.path.normpath(here / find_config(here, explicit)))
+    starts = [path.parent for path in named if CHECKS in path.parts]
+    for start in [*starts, here]:
+        try:
+            return find_config(start)
+        except ConfigError:
+            continue
+    return None
+
+
+def _suite_names(roots: Sequence[Path]) -> list[str]:
+    names = set()
+    for root in roots:
+        if root.is_dir():
+            names |= {e.name for e in os.scandir(root) if e.is_dir() and e.name.isidentifier() and e.name[0] != "_"}
+    return sorted(names)
+
+
+def _added(settings: Settings, own: Path, shipped: Path, named: Sequence[Path]) -> tuple[Path, ...]:
+    """The folders to collect besides those named: the shipped suites, when the user's checks as a whole are meant."""
+    added = [own] if not named and own.is_dir() else []
+    if shipped == own or not (not named or own in named):
+        return tuple(added)
+    for suite in settings.suites:
+        if not (shipped / suite).is_dir():
+            known = ", ".join(_suite_names([shipped]))
+            raise ConfigError(f"there is no shipped suite {suite!r}", where=f"{settings.path}, suites", allowed=known)
+        if shipped / suite not in named:
+            added.append(shipped / suite)
+    return tuple(added)
