@@ -1,0 +1,122 @@
+"""Which version a link puts in force, what is in that version, and remembering that it was seen good.
+
+A release or a configuration is a folder or file in a folder of versions; a symbolic link beside them says which one is
+in force. Rolling back is pointing that link to the version last seen good, provided that it still is what it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops_core.clock import Clock
+from ops_core.config import Settings, Target
+from ops_core.control.reading import read_last_good
+from ops_core.control.service import ControlPlane
+from ops_core.errors import OpsError
+
+FILES_MAX = 50_000
+READ_BYTES = 1 << 20
+OBSERVER = "observation"
+
+
+class NoVersion(OpsError):
+    """A link puts no version in force, or the version cannot be read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """The version that a link puts in force: its name is the last component of what the link points to."""
+
+    name: str
+    path: Path
+
+
+def version_in_force(link: Path) -> Version:
+    """What `link` points to.
+
+    Raises:
+        NoVersion: it is not a link, or points nowhere.
+    """
+    try:
+        name = os.path.basename(os.readlink(link).rstrip("/"))
+    except OSError as error:
+        raise NoVersion(f"no version is in force: {error.strerror}", where=str(link)) from None
+    if not link.exists():
+        raise NoVersion(f"the version in force, {name!r}, does not exist", where=str(link))
+    return Version(name=name, path=link.resolve())
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 over a version's content: a file's bytes, or the sorted relative paths, kinds and bytes of a folder.
+
+    Compiled Python is left out: running a release must not change what it is.
+
+    Raises:
+        NoVersion: it cannot be read, or holds more files than a version should.
+    """
+    total = hashlib.sha256()
+    try:
+        if path.is_file():
+            _feed(total, path)
+            return total.hexdigest()
+        for count, file in enumerate(_files(path)):
+            if count >= FILES_MAX:
+                raise NoVersion(f"the version holds more than {FILES_MAX} files", where=str(path))
+            mode = file.lstat().st_mode
+            kind = "link" if stat.S_ISLNK(mode) else "program" if mode & stat.S_IXUSR else "file"
+            name = file.relative_to(path).as_posix()
+            total.update(f"{len(name)}:{name}:{kind}:".encode("utf-8", "surrogateescape"))
+            if kind == "link":
+                total.update(os.readlink(file).encode("utf-8", "surrogateescape"))
+            elif stat.S_ISREG(mode):
+                part = hashlib.sha256()
+                _feed(part, file)
+                total.update(part.digest())
+    except OSError as error:
+        raise NoVersion(f"the version cannot be read: {error.strerror}", where=str(path)) from None
+    return total.hexdigest()
+
+
+def remember_good(settings: Settings, target: Target, clock: Clock) -> list[str]:
+    """Record the release and configuration in force at `target` as seen good; returns what was newly recorded.
+
+    Raises:
+        OpsError: a version cannot be read, or the store cannot be written.
+    """
+    good_release, good_config = read_last_good(settings.control_store, target.name)
+    recorded = []
+    for kind, link, known in (
+        ("release", target.release_link, good_release),
+        ("config", target.config_link, good_config),
+    ):
+        if link is None:
+            continue
+        version = version_in_force(link)
+        digest = digest_of(version.path)
+        if known is None or (known.name, known.digest) != (version.name, digest):
+            plane = ControlPlane(settings.control_store, clock, actor=OBSERVER)
+            plane.mark_good(target.name, kind, version.name, digest)
+            recorded.append(f"{kind} {version.name}")
+    return recorded
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    with os.scandir(folder) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        if entry.is_dir(follow_symlinks=False):
+            if entry.name != "__pycache__":
+                yield from _files(Path(entry.path))
+        else:
+            yield Path(entry.path)
+
+
+def _feed(digest: hashlib._Hash, path: Path) -> None:
+    with path.open("rb") as file:
+        while part := file.read(READ_BYTES):
+            digest.update(part)

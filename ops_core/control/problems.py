@@ -1,0 +1,69 @@
+"""What can be wrong with the control store, in the words that a person gets to read."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from ops_core.errors import OpsError
+
+CREATE_COMMAND = "ops init"
+VERIFY_COMMAND = "ops audit verify"
+
+
+class StoreUnusable(OpsError):
+    """The control store cannot be read, trusted or changed. Whatever it says, the emergency stop counts as engaged."""
+
+
+class StoreMissing(StoreUnusable):
+    """There is no control store."""
+
+
+class StoreBusy(StoreUnusable):
+    """Somebody else held the control store for longer than we may wait."""
+
+
+class StoreConflict(OpsError):
+    """The control state changed under our hands: the change was not made, or does not have the effect it promised."""
+
+
+def missing(path: Path) -> StoreMissing:
+    """The error for a store that does not exist."""
+    return StoreMissing(
+        "the control store does not exist",
+        where=str(path),
+        next_step=f"{CREATE_COMMAND}: it makes one with the emergency stop engaged; then release it with a reason",
+    )
+
+
+def untrusted(path: Path, problem: str, next_step: str = "") -> StoreUnusable:
+    """The error for a store whose content or surroundings are not as they must be."""
+    return StoreUnusable(
+        f"the control store cannot be trusted: {problem}",
+        where=str(path),
+        next_step=next_step or _set_aside(path),
+    )
+
+
+def from_sqlite(path: Path, error: sqlite3.Error) -> OpsError:
+    """The error for what SQLite said about the store."""
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return StoreBusy("the control store is locked by another process", where=str(path), next_step="try again")
+    if name == "SQLITE_READONLY_ROLLBACK":
+        return StoreUnusable(
+            "a change of the control store was interrupted and is not yet undone",
+            where=str(path),
+            next_step=f"{VERIFY_COMMAND}: opening the store for writing undoes it",
+        )
+    if name.startswith("SQLITE_FULL"):
+        return StoreUnusable("the control store cannot be changed: the disk is full", where=str(path))
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_READONLY", "SQLITE_AUTH", "SQLITE_IOERR")):
+        return StoreUnusable(f"the control store cannot be used: {error}", where=f"{path} ({name})")
+    if isinstance(error, sqlite3.IntegrityError):
+        return StoreConflict(f"the change contradicts what is recorded: {error}", where=str(path))
+    return untrusted(path, f"{error}" + (f" ({name})" if name else ""))
+
+
+def _set_aside(path: Path) -> str:
+    return f"keep it as evidence (mv {path} {path}.damaged), then {CREATE_COMMAND}: a new store starts stopped"

@@ -1,0 +1,109 @@
+"""Reading the control store for probes and the header: fast, read-only, and without ever raising for its sake.
+
+The store is opened read-only, so looking changes nothing, not even to undo a change whose writer was killed; that shows
+as a problem until the store is next opened for writing. What is read proves itself as it does when the store is opened
+for writing, except for SQLite's `quick_check`, which reads every page: no value is believed that is not hashed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from ops_core.clock import isoformat
+from ops_core.control import files, schema, verified
+from ops_core.control.model import ControlState, effective_gate
+from ops_core.control.problems import StoreMissing, from_sqlite, untrusted
+from ops_core.control.verified import GoodVersion
+from ops_core.errors import OpsError
+from ops_core.evidence import ControlEvidence
+
+BUSY_TIMEOUT_S = 1.0
+UNKNOWN_GATE = "UNKNOWN"
+
+
+def read_control(path: Path, now: datetime, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> ControlEvidence:
+    """The control plane at `now`. Never raises: what cannot be read or believed is stopped, with the `problem`.
+
+    `gate` is the one that counts at `now`: an expired REAL_ENABLED is DRY_RUN, and one that cannot be known "UNKNOWN".
+    """
+    state: ControlState | None = None
+    problem = ""
+    try:
+        with _reading(path, busy_timeout_s) as connection:
+            recorded = verified.read_recorded(connection)
+            verified.check_tail(connection, recorded)
+            state = recorded.state
+            gate = effective_gate(state, now).value
+    except OpsError as error:
+        problem = error.what + (f" (next: {error.next_step})" if error.next_step else "")
+    except Exception as error:  # noqa: BLE001 — a damaged file may fail in any way; whichever it is, it is stopped
+        problem = f"the control store cannot be trusted: {error}"
+    # Read after the store, as everywhere: an engaging that found the store unusable meanwhile must not be missed.
+    latch = files.read_latch(path)
+    if state is None or problem:
+        return ControlEvidence(
+            store=str(path),
+            stopped=True,
+            stop_reason=latch.reason if latch else "counts as engaged",
+            gate=UNKNOWN_GATE,
+            problem=problem or "the control store says nothing",
+        )
+    by, at = _last_change(state)
+    reason = latch.reason if latch else state.stop_reason
+    return ControlEvidence(
+        store=str(path),
+        stopped=state.stopped or latch is not None,
+        stop_reason=reason if state.stopped or latch else "",
+        gate=gate,
+        changed_by=latch.actor if latch else by,
+        changed_at=(isoformat(latch.at) if latch.at else "") if latch else at,
+    )
+
+
+def read_last_good(
+    path: Path, target: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S
+) -> tuple[GoodVersion | None, GoodVersion | None]:
+    """The release and the configuration last marked good for the target; None where none was, or no store is there.
+
+    Raises:
+        StoreUnusable: a store is there but cannot be read or believed: "not recorded" would be a guess.
+    """
+    try:
+        with _reading(path, busy_timeout_s) as connection:
+            verified.check_tail(connection, verified.read_recorded(connection))
+            return verified.read_good(connection, target, "release"), verified.read_good(connection, target, "config")
+    except StoreMissing:
+        return None, None
+    except OpsError:
+        raise
+    except Exception as error:  # noqa: BLE001 — a damaged file may fail in any way
+        raise untrusted(path, str(error)) from None
+
+
+@contextlib.contextmanager
+def _reading(path: Path, busy_timeout_s: float) -> Iterator[sqlite3.Connection]:
+    files.check_store_file(path)
+    try:
+        uri = f"{path.absolute().as_uri()}?mode=ro"
+        with contextlib.closing(
+            sqlite3.connect(uri, uri=True, timeout=min(max(busy_timeout_s, 0.0), 60.0), isolation_level=None)
+        ) as connection:
+            connection.execute("PRAGMA trusted_schema = OFF")
+            connection.execute("PRAGMA cell_size_check = ON")
+            # One transaction: values that are compared with each other must have been written together.
+            connection.execute("BEGIN")
+            schema.check_identity(connection)
+            yield connection
+    except sqlite3.Error as error:
+        raise from_sqlite(path, error) from None
+
+
+def _last_change(state: ControlState) -> tuple[str, str]:
+    if state.stopped_at is None or state.gate_at is None:
+        return "", ""
+    by, at = max((state.gate_by, state.gate_at), (state.stopped_by, state.stopped_at), key=lambda change: change[1])
+    return by, isoformat(at)
