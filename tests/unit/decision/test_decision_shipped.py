@@ -1,0 +1,163 @@
+"""The decision table that is shipped: what it answers, over every combination of findings and facts."""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import UTC, datetime
+from functools import cache
+from itertools import chain, combinations
+
+import pytest
+
+from ops_core.config import LANGUAGES
+from ops_core.content import content_dir
+from ops_core.decision.match import Decision, decide
+from ops_core.decision.table import Severity, load_table
+from ops_core.decision.validate import SHIPPED_FACTS, validate
+from ops_core.evidence import DeploymentEvidence
+from ops_core.finding import Finding
+
+AT = datetime(2026, 1, 4, 9, 5, tzinfo=UTC)
+TABLE = load_table([content_dir() / "remediations" / "decisions.toml"])
+CODES = (
+    "emergency_stop.engaged",
+    "gate.real_enabled",
+    "guard.open",
+    "guard.rejects_secret",
+    "health.not_ok",
+    "health.slow",
+    "process.frozen",
+    "process.not_running",
+    "release.missing",
+    "stream.silent",
+)
+ON_TARGETS = tuple(code for code in CODES if not code.startswith(("emergency_stop", "gate")))
+FACTS = tuple(sorted(SHIPPED_FACTS))
+CONFIG, RELEASE = FACTS
+REMEDIATIONS = ("restart_service", "rollback_config", "rollback_release")
+
+
+def subsets(items, least=0):
+    """All combinations of at least so many items."""
+    return chain.from_iterable(combinations(items, n) for n in range(least, len(items) + 1))
+
+
+@cache
+def decided(codes: tuple[str, ...], facts: tuple[str, ...] = ()) -> Decision:
+    """What the shipped table says about one target."""
+    found = [Finding(code=code, target="api", check="check_it", evidence=(code,)) for code in codes]
+    (decision,) = decide(TABLE, found, {"api": facts}, [], AT)
+    return decision
+
+
+def test_shipped_table_is_accepted():
+    """Every shipped finding is decided, every row reached, every remediation and fact known."""
+    validate(TABLE, dict.fromkeys(CODES, "checks:1"), REMEDIATIONS)
+
+
+def test_every_row_speaks_every_language():
+    """People read the table in their own language, in composed characters."""
+    for row in TABLE.rows:
+        for texts in (row.cause, row.action):
+            assert sorted(texts) == sorted(LANGUAGES), row.id
+            assert all(unicodedata.is_normalized("NFC", text) for text in texts.values())
+            assert not any(text.endswith(".") for text in texts.values()), row.id
+
+
+EXPECTED = {
+    ("guard.open", ()): (Severity.CRITICAL, "security", "rollback_config"),
+    ("guard.open", (RELEASE,)): (Severity.CRITICAL, "security", "rollback_release"),
+    ("guard.open", (CONFIG,)): (Severity.CRITICAL, "security", "rollback_config"),
+    ("guard.open", FACTS): (Severity.CRITICAL, "security", "rollback_config"),
+    ("guard.rejects_secret", ()): (Severity.CRITICAL, "security", "rollback_config"),
+    ("guard.rejects_secret", (RELEASE,)): (Severity.CRITICAL, "security", "rollback_release"),
+    ("guard.rejects_secret", (CONFIG,)): (Severity.CRITICAL, "security", "rollback_config"),
+    ("guard.rejects_secret", FACTS): (Severity.CRITICAL, "security", "rollback_config"),
+    ("release.missing", ()): (Severity.CRITICAL, "deployment", "rollback_release"),
+    ("release.missing", (RELEASE,)): (Severity.CRITICAL, "deployment", "rollback_release"),
+    ("release.missing", (CONFIG,)): (Severity.CRITICAL, "deployment", "rollback_config"),
+    ("release.missing", FACTS): (Severity.CRITICAL, "deployment", "rollback_release"),
+    ("process.frozen", ()): (Severity.CRITICAL, "availability", "restart_service"),
+    ("process.frozen", FACTS): (Severity.CRITICAL, "availability", "restart_service"),
+    ("process.not_running", ()): (Severity.CRITICAL, "availability", "restart_service"),
+    ("process.not_running", (RELEASE,)): (Severity.CRITICAL, "deployment", "rollback_release"),
+    ("process.not_running", (CONFIG,)): (Severity.CRITICAL, "deployment", "rollback_config"),
+    ("process.not_running", FACTS): (Severity.CRITICAL, "deployment", "rollback_release"),
+    ("health.not_ok", ()): (Severity.CRITICAL, "availability", "restart_service"),
+    ("health.not_ok", (RELEASE,)): (Severity.CRITICAL, "deployment", "rollback_release"),
+    ("health.not_ok", (CONFIG,)): (Severity.CRITICAL, "deployment", "rollback_config"),
+    ("health.not_ok", FACTS): (Severity.CRITICAL, "deployment", "rollback_release"),
+    ("stream.silent", ()): (Severity.HIGH, "availability", "restart_service"),
+    ("stream.silent", (RELEASE,)): (Severity.HIGH, "deployment", "rollback_release"),
+    ("stream.silent", (CONFIG,)): (Severity.HIGH, "availability", "restart_service"),
+    ("health.slow", ()): (Severity.MEDIUM, "performance", "restart_service"),
+    ("health.slow", (RELEASE,)): (Severity.MEDIUM, "performance", "rollback_release"),
+    ("emergency_stop.engaged", ()): (Severity.HIGH, "control", None),
+    ("gate.real_enabled", ()): (Severity.MEDIUM, "control", None),
+}
+
+
+@pytest.mark.parametrize(("asked", "answer"), EXPECTED.items(), ids=lambda v: "+".join([v[0], *v[1]]) if v[1] else v[0])
+def test_single_finding_is_answered(asked, answer):
+    """The runbook's own order: what is immediate, what has five minutes, what is undone first."""
+    decision = decided((asked[0],), asked[1])
+    assert (decision.severity, decision.category, decision.remediation) == answer
+
+
+SEVERAL = {
+    ("process.not_running", "health.not_ok", "guard.rejects_secret", "stream.silent"): "process-not-running",
+    ("health.not_ok", "guard.rejects_secret", "stream.silent", "health.slow"): "health-not-ok",
+    ("process.frozen", "health.not_ok", "guard.rejects_secret", "stream.silent"): "process-frozen",
+    ("release.missing", "process.not_running", "health.not_ok"): "release-missing",
+    ("stream.silent", "health.slow"): "stream-silent",
+    ("guard.rejects_secret", "stream.silent"): "guard-rejects-secret",
+}
+
+
+@pytest.mark.parametrize(("codes", "row_id"), SEVERAL.items(), ids=SEVERAL.values())
+@pytest.mark.parametrize("facts", [(), (RELEASE,), (CONFIG,)], ids=["nothing new", "new release", "new config"])
+def test_root_of_several_findings_is_treated(codes, row_id, facts):
+    """A service that is down also refuses the secret and streams nothing: the cause is treated, not its effects."""
+    decision = decided(codes, facts)
+    assert decision.row_id is not None
+    assert decision.row_id.removesuffix("-new-release").removesuffix("-new-config") == row_id
+    assert set(decision.attributed) == set(codes) - {decision.findings[0]}
+
+
+@pytest.mark.parametrize("facts", list(subsets(FACTS)), ids="+".join)
+def test_every_combination_is_decided_and_more_never_calms(facts):
+    """Over all sets of findings: a row is found, security goes first, and one more finding never lowers severity."""
+    for codes in subsets(CODES, least=1):
+        decision = decided(codes, facts)
+        assert decision.row_id is not None
+        if "guard.open" in codes:
+            assert decision.row_id.startswith("guard-open")
+            assert (decision.severity, decision.category) == (Severity.CRITICAL, "security")
+        for more in set(CODES).difference(codes):
+            wider = tuple(code for code in CODES if code in codes or code == more)
+            assert decided(wider, facts).severity.rank <= decision.severity.rank
+        for fact in set(FACTS).difference(facts):
+            wider_facts = tuple(f for f in FACTS if f in facts or f == fact)
+            assert decided(codes, wider_facts).severity.rank <= decision.severity.rank
+
+
+def test_only_what_changed_is_rolled_back_unless_the_guard_or_the_deployment_says_so():
+    """Without a fact that something is unproven, no finding about health, stream or process rolls anything back."""
+    for code in set(ON_TARGETS) - {"guard.open", "guard.rejects_secret", "release.missing"}:
+        assert decided((code,)).remediation == "restart_service"
+
+
+def test_nothing_that_people_set_is_undone_by_a_machine():
+    """Emergency stop and gate are answered with words only."""
+    for codes in subsets(("emergency_stop.engaged", "gate.real_enabled"), least=1):
+        assert decided(codes).remediation is None
+    assert "`ops estop release --reason …`" in decided(("emergency_stop.engaged",)).action()
+    assert "`ops gate set DRY_RUN --reason …`" in decided(("gate.real_enabled",)).action("ko")
+
+
+def test_facts_of_the_table_are_those_that_the_evidence_reports():
+    """The two names are written at two places; here they are held together."""
+    changed = DeploymentEvidence(
+        release="v2", release_exists=True, release_good="v1", config="2", config_exists=True, config_good="1"
+    )
+    assert set(changed.facts) == SHIPPED_FACTS
