@@ -78,6 +78,7 @@ def observe(
     suite: str,
     record: Path,
     only: Sequence[str] = (),
+    replay: Path | None = None,
     lang: str | None = None,
     quiet: bool = True,
 ) -> Launched:
@@ -88,13 +89,18 @@ def observe(
         suite: the suite's name, which is its marker.
         record: where the report goes.
         only: checks to run, by node id as recorded; empty runs the suite. The folders must be those of the suite.
+        replay: judge this recording instead of looking.
         lang: language of the verdict.
         quiet: capture what pytest prints instead of showing it.
 
     Raises:
         ObservationFailed: pytest ended without a record, or did not end in time.
     """
-    extra = ["-q", *([f"--ops-lang={lang}"] if lang else []), *[part for one in only for part in ("--ops-only", one)]]
+    extra = [part for one in only for part in ("--ops-only", one)]
+    if lang:
+        extra.append(f"--ops-lang={lang}")
+    if replay is not None:
+        extra.append(f"--replay={replay.absolute()}")
     argv = command_line(settings, suite, record, extra)
     limit_s = settings.budgets.total_s + GRACE_S
     process = subprocess.Popen(

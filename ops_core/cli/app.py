@@ -1,0 +1,60 @@
+"""Puts the verbs together. Only the module of the verb that is typed is imported, so `ops --help` stays quick."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+
+import typer
+
+VERBS: dict[str, str] = {
+    "observe": "Look at every target at once and say what is wrong.",
+    "decide": "Say what a recorded observation means: cause, severity, remedy.",
+    "remediate": "Plan a remedy; apply it if the guard allows.",
+    "incident": "Observe, decide, recover, verify, report; list and show incidents.",
+    "postmortem": "Write the postmortem of an incident from its record.",
+    "drill": "Inject a real fault into the embedded stack and run the whole way.",
+    "estop": "Show, engage or release the emergency stop.",
+    "gate": "Show or set the execution gate.",
+    "init": "Make a repository of checks that runs at once.",
+    "doctor": "Say whether this installation and repository are in order.",
+}
+EPILOG = "Exit codes: 0 done, 1 findings, 2 refused by a guard, 3 operational failure, 64 usage."
+
+
+def build_app(arguments: Sequence[str], *, completing: bool = False) -> typer.Typer:
+    """The command `ops`, with the typed verb in full and the others by name."""
+    app = typer.Typer(
+        help="Turn a runbook into something that runs.",
+        epilog=EPILOG,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    app.callback()(_root)
+    typed = next((word for word in arguments if not word.startswith("-")), None)
+    for verb, line in VERBS.items():
+        if verb == typed or completing:
+            importlib.import_module(f"ops_core.cli.{verb}").register(app, verb, line)
+        else:
+            app.command(verb, help=line)(_not_loaded)
+    return app
+
+
+def _not_loaded() -> None:
+    """Stands for a verb that was not typed; never called."""
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from ops_core import __version__
+
+        typer.echo(f"ops {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: bool = typer.Option(False, "--version", help="Show the version.", callback=_version, is_eager=True),
+) -> None:
+    """Options of `ops` itself."""

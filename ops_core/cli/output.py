@@ -1,0 +1,43 @@
+"""What a command says: text for people, one JSON document for programs, errors in the same four parts for both."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from ops_core.errors import OpsError
+
+
+def say(text: str = "") -> None:
+    """One line for a person."""
+    sys.stdout.write(text + "\n")
+
+
+def say_json(value: Any) -> None:
+    """The one JSON document of a command called with `--json`."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def note(text: str) -> None:
+    """Something that is not the answer: progress, a warning."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def fail(error: OpsError, *, as_json: bool) -> int:
+    """Tell an error and return its exit code."""
+    if as_json:
+        say_json({**error.as_dict(), "exit_code": error.exit_code})
+    else:
+        note(f"ops: {error}")
+    return error.exit_code
+
+
+def table(rows: list[tuple[str, ...]], indent: str = "  ") -> list[str]:
+    """Rows with aligned columns; the last column is left as it is."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)] if rows else []
+    return [
+        indent + "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
+        for row in rows
+    ]

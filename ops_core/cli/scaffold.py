@@ -1,0 +1,80 @@
+"""The files that `ops init` writes: a repository of checks that says something true in its first minute."""
+
+from __future__ import annotations
+
+OPS_TOML = """\
+# What is under operation. `ops doctor` says whether this file is in order.
+default_profile = "default"
+
+# Shipped suites to run beside your own checks.
+suites = ["observe"]
+
+[profiles.default]
+state_dir = "state"      # the control store: emergency stop, gate, what was seen good, incidents
+reports_dir = "reports"  # records, incident reports, postmortems
+
+[profiles.default.budgets]
+total_s = 60
+
+# The shipped checks ask a target about what it sets: health_url, guard_url, stream_url, process, release_link …
+{target}
+# A target may also carry variables of your own; a probe says which it needs (see checks/observe/check_disk.py).
+[profiles.default.targets.this-host.vars]
+disk_path = "."
+disk_free_min_percent = 5
+"""
+
+TARGET = """\
+[profiles.default.targets.{name}]
+health_url = "{url}"
+health_latency_max_ms = 1000
+
+"""
+
+TARGET_EXAMPLE = """\
+# [profiles.default.targets.web]
+# health_url = "https://web.example.com/health"
+
+"""
+
+CHECK_DISK = '''\
+"""An example of your own: a probe looks, a check judges, a finding names what is wrong."""
+
+import shutil
+
+import pytest
+
+from ops_core import Target, finding, probe
+
+
+@probe(budget_s=5, needs="disk_path")
+def disk(target: Target) -> dict[str, float]:
+    """How much of the file system that holds `disk_path` is free."""
+    usage = shutil.disk_usage(target.disk_path)
+    return {"free_percent": round(100 * usage.free / usage.total, 1)}
+
+
+@pytest.mark.observe
+@finding("disk.low")
+def check_disk_has_room(disk: dict[str, float], target: Target) -> None:
+    """At least disk_free_min_percent of the disk is free."""
+    free, least = disk["free_percent"], target.disk_free_min_percent
+    assert free >= least, f"{free} % of the disk is free, at least {least} % are wanted"
+'''
+
+DECISIONS = """\
+# What your own findings mean. Rows here come before the shipped ones; `ops doctor` proves the whole table.
+[[row]]
+id = "disk-low"
+when = ["disk.low"]
+severity = "high"
+category = "availability"
+cause = { en = "the disk is filling up", ko = "디스크 공간이 부족합니다" }
+action = { en = "find what grows and make room", ko = "용량을 차지하는 파일을 찾아 공간을 확보하십시오" }
+"""
+
+GITIGNORE = """\
+state/
+reports/
+__pycache__/
+"""
