@@ -1,0 +1,91 @@
+# What a person types. Needs make and Python 3.11 or newer; everything else comes from the lock in requirements/.
+#
+#   make demo PYTHON=/usr/bin/python3.12     with an interpreter of your choice
+#   make test VENV=/tmp/other                in an environment of your choice
+
+VENV ?= .venv
+PYTHON ?=
+UV ?= $(shell command -v uv 2>/dev/null)
+
+BIN = $(VENV)/bin
+LOCKED = $(VENV)/.locked
+READY = $(VENV)/.ready
+
+# Without byte code every start takes twice as long. A PYTHONPATH would put strangers before what the lock names.
+unexport PYTHONDONTWRITEBYTECODE
+unexport PYTHONPATH
+
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test lint bench dist lock
+
+help:
+	@echo "make demo    break a real service, find out, decide, roll back, verify, write the postmortem"
+	@echo "make test    run the tests"
+	@echo "make lint    style, types, import rules"
+	@echo "make bench   measure against the alternatives"
+	@echo "make dist    build the sdist and the wheel into dist/"
+	@echo "make lock    write requirements/ anew (UPGRADE=--upgrade for newer versions)"
+	@echo "make setup   only make $(VENV)"
+
+demo: $(READY)
+	@$(BIN)/ops drill secret-missing
+
+test: $(READY)
+	@$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	@set -e; for script in benchmarks/[!_]*.py; do \
+	    test -e "$$script" || { echo "there are no benchmarks"; exit 1; }; \
+	    echo "== $$script"; $(BIN)/python "$$script"; done
+
+dist: $(READY)
+	rm -rf dist
+	$(BIN)/python -m hatchling build -d dist
+
+setup: $(READY)
+
+# The interpreter: the newest on PATH that starts at all (a shim may stand for nothing) and can make environments.
+define FIND_PYTHON
+for python in $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3 python); do \
+    if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
+    then found=$$python; break; fi; \
+done; \
+if test -z "$$found"; then \
+    echo "no Python >= 3.11 that can make environments: $(or $(PYTHON),none on PATH)" >&2; \
+    echo "  next     install one (Debian: apt-get install python3-venv), or make PYTHON=/path/to/python" >&2; exit 1; \
+fi
+endef
+
+$(VENV)/pyvenv.cfg:
+	@$(FIND_PYTHON); \
+	echo "setting up $(VENV) with $$("$$found" --version), once"; \
+	"$$found" -m venv --clear $(VENV)
+
+$(LOCKED): requirements/dev.txt $(VENV)/pyvenv.cfg
+	@if test -n "$(UV)"; then \
+	    "$(UV)" pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/dev.txt; \
+	else \
+	    $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/dev.txt; fi
+	@touch $@
+
+# hatchling comes from the lock too, so nothing is fetched to build with.
+$(READY): $(LOCKED) pyproject.toml hatch_build.py
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+LOCK = pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url $(UPGRADE) \
+    --custom-compile-command "make lock"
+
+lock:
+	@uv="$(UV)"; if test -z "$$uv"; then \
+	    $(FIND_PYTHON); scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; \
+	    "$$found" -m venv "$$scratch" && "$$scratch/bin/python" -m pip install --quiet uv || exit 1; \
+	    uv=$$scratch/bin/uv; fi; \
+	"$$uv" $(LOCK) -o requirements/run.txt pyproject.toml && \
+	"$$uv" $(LOCK) -c requirements/run.txt --group dev -o requirements/dev.txt pyproject.toml
