@@ -138,6 +138,7 @@ class Settings:
     path: Path
     root: Path
     profile: str
+    profile_is_default: bool
     drill: bool
     lang: str
     suites: tuple[str, ...]
@@ -264,6 +265,7 @@ def load_settings(path: Path, profile: str | None = None, environ: Mapping[str, 
         path=path,
         root=root,
         profile=wanted,
+        profile_is_default=wanted == str(table.get("default_profile", "default")),
         drill=chosen.drill,
         lang=outer.lang,
         suites=outer.suites,

@@ -5,18 +5,19 @@ The verdict is the last thing on the screen, so it is written after pytest's own
 
 from __future__ import annotations
 
-import os
-import shutil
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ops_core.clock import parse_instant
 from ops_core.errors import OpsError
 from ops_core.observation.journal import write_atomically
 from ops_core.observation.record import Observation
-from ops_core.verdict import Judged, Verdict
+from ops_core.verdict import Judged
 
 if TYPE_CHECKING:
     from ops_core.pytest_plugin.session import RunbookSession
+
+PLAIN_WIDTH = 100
 
 
 def finish(session: RunbookSession, observation: Observation) -> None:
@@ -69,23 +70,24 @@ def _say(session: RunbookSession, observation: Observation, notes: list[str]) ->
     if reporter is None:
         return
     from ops_core.pytest_plugin.summary import summary_lines
+    from ops_core.report.terminal import Look
 
-    colour = bool(session.config.get_terminal_writer().hasmarkup)
-    width = min(shutil.get_terminal_size((100, 24)).columns, 120) if colour else 100
-    encoding = str(getattr(getattr(reporter, "_tw", None), "encoding", "") or os.environ.get("PYTHONIOENCODING", "utf-8"))
+    writer = session.config.get_terminal_writer()
+    encoding = str(getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
+    look = Look(
+        width=writer.fullwidth if writer.hasmarkup else PLAIN_WIDTH,
+        colour=writer.hasmarkup,
+        unicode=encoding.startswith("utf"),
+        lang=session.config.option.ops_lang or session.settings.lang,
+    )
     lines = summary_lines(
         observation,
         settings=session.settings,
-        lang=session.config.option.ops_lang or session.settings.lang,
-        colour=colour,
-        unicode=encoding.lower().replace("-", "").startswith("utf8"),
-        width=width,
+        look=look,
         record=session.record_path,
-        at=parse_instant(observation.finished_at),
+        invoked_from=Path(session.config.invocation_params.dir),
         notes=notes,
     )
     reporter.ensure_newline()
     for line in lines:
         reporter.write_line(line)
-
-
