@@ -1,0 +1,35 @@
+"""What tests of all kinds need: programs of the machine, and the files that make up the project."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+_DERIVED = {".git", ".venv", "__pycache__", "build", "dist", "logs", "state"}
+
+
+def need_program(name: str) -> str:
+    """The path of a program. Without it the test is skipped; under CI it fails, so that it is noticed."""
+    found = shutil.which(name)
+    if found is not None:
+        return found
+    missing = f"needs the program {name}"
+    if os.environ.get("CI"):
+        pytest.fail(f"{missing}: .ci/run has to install it", pytrace=False)
+    pytest.skip(missing)
+
+
+def project_files() -> list[Path]:
+    """The files that version control knows or would take; in an unpacked sdist all that are not derived."""
+    if (ROOT / ".git").exists() and shutil.which("git"):
+        argv = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        listed = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+        found = [ROOT / name for name in listed.split("\0") if name]
+    else:
+        found = [path for path in ROOT.rglob("*") if not _DERIVED.intersection(path.relative_to(ROOT).parts)]
+    return sorted({path for path in found if path.is_file()})
