@@ -143,10 +143,6 @@ class Engine:
         """How many pairs are answered, of how many."""
         return len(self._looks) - self._unanswered, len(self._looks)
 
-    def slowest_unanswered(self) -> str:
-        """The id of a pair that is still being looked at, for a progress line; empty when there is none."""
-        return next((one for one, look in list(self._looks.items()) if look.record is None), "")
-
     def stop(self, reason: str) -> None:
         """Answer what is unanswered with `reason`, end the loop. Safe to call twice."""
         for look in list(self._looks.values()):

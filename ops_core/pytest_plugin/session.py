@@ -418,14 +418,15 @@ class RunbookSession:
         if elapsed_s < PROGRESS_AFTER_S or self.is_worker or not sys.__stderr__ or not sys.__stderr__.isatty():
             return
         done, of = self.engine.progress()
-        line = f"  looking: {done} of {of} seen, {elapsed_s:.0f} of {self.engine.total_s:.0f} s, waiting for "
-        sys.__stderr__.write(f"\r\x1b[2K{line}{self.engine.slowest_unanswered()}"[:200])
+        # Behind what pytest has written on this line, with the cursor put back: it goes on as if nothing had been there.
+        line = f"{done} of {of} seen, {elapsed_s:.0f} of {self.engine.total_s:.0f} s"
+        sys.__stderr__.write(f"\x1b7\x1b[K  {line}\x1b8")
         sys.__stderr__.flush()
         self.progress_shown = True
 
     def _end_progress(self) -> None:
         if self.progress_shown and sys.__stderr__:
-            sys.__stderr__.write("\r\x1b[2K")
+            sys.__stderr__.write("\x1b[K")
             sys.__stderr__.flush()
             self.progress_shown = False
 
