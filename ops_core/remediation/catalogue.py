@@ -1,0 +1,219 @@
+"""The remediations there are: one module per verb, the operator's own before the shipped ones.
+
+They are loaded by path and under private names, so that a folder `remediations/` never competes with a package of that
+name. A module that is broken is told with its file and line: at 3 a.m. nobody wants to read a traceback.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
+
+from ops_core.config import Settings
+from ops_core.content import content_dir
+from ops_core.errors import ConfigError, OpsError, UsageError
+from ops_core.remediation.context import PlanContext
+from ops_core.remediation.plan import Plan, PlanInvalid
+
+FOLDER = "remediations"
+TABLE = "decisions.toml"
+MODULES_MAX = 200
+_VERB = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_MARK = "__ops_remediation__"
+
+Planner = Callable[[PlanContext], Plan]
+P = TypeVar("P", bound=Planner)
+
+
+def remediation(name: str) -> Callable[[P], P]:
+    """Decorate a planner with the name that the decision table knows it by.
+
+    Raises:
+        UsageError: the name is not one.
+    """
+    if not _VERB.fullmatch(name):
+        raise UsageError(
+            f"{name!r} is not the name of a remediation",
+            where='@remediation("…")',
+            allowed="at most 64 lower-case letters, digits and underscores, a letter first, such as restart_service",
+        )
+
+    def mark(planner: P) -> P:
+        setattr(planner, _MARK, name)
+        return planner
+
+    return mark
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remediation:
+    """One remediation: its name, where it stands (`file:line`), and the function that plans it."""
+
+    name: str
+    where: str
+    planner: Planner
+
+    def plan(self, context: PlanContext) -> Plan:
+        """The plan for a target as it is now.
+
+        Raises:
+            PlanRefused: the planner sees no way.
+            PlanInvalid: what the planner made is not a plan for this, or the planner failed.
+        """
+        try:
+            plan = self.planner(context)
+        except OpsError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a planner is somebody's own code and may fail in any way
+            place = _line_of(error, Path(self.where.rpartition(":")[0])) or self.where
+            raise PlanInvalid(f"the remediation {self.name} failed: {_said(error)}", where=place) from None
+        if not isinstance(plan, Plan):
+            raise PlanInvalid(
+                f"the remediation {self.name} returned no plan but {type(plan).__name__}", where=self.where
+            )
+        if (plan.remediation, plan.target) != (self.name, context.target.name):
+            raise PlanInvalid(
+                f"the remediation {self.name} for {context.target.name} returned a plan "
+                f"of {plan.remediation} for {plan.target}",
+                where=self.where,
+            )
+        return plan
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All remediations, by name."""
+
+    by_name: Mapping[str, Remediation]
+
+    def names(self) -> tuple[str, ...]:
+        """All names, sorted."""
+        return tuple(sorted(self.by_name))
+
+    def get(self, name: str) -> Remediation:
+        """The remediation of that name.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if name not in self.by_name:
+            import difflib
+
+            close = difflib.get_close_matches(name, self.by_name, n=1)
+            raise UsageError(
+                f"there is no remediation {name!r}",
+                where=FOLDER,
+                allowed=", ".join(self.names()) or "none",
+                next_step=f"did you mean {close[0]!r}?" if close else "",
+            )
+        return self.by_name[name]
+
+
+def folders(settings: Settings) -> tuple[Path, ...]:
+    """The folders of remediations and decision tables, the operator's own first, the shipped one last."""
+    own, shipped = settings.root / FOLDER, content_dir() / FOLDER
+    return (shipped,) if own.resolve() == shipped.resolve() or not own.is_dir() else (own, shipped)
+
+
+def decision_tables(settings: Settings) -> tuple[Path, ...]:
+    """The decision tables there are, the operator's own first, the shipped one last."""
+    found = [folder / TABLE for folder in folders(settings)]
+    return (*(path for path in found[:-1] if path.exists()), found[-1])
+
+
+def load(settings: Settings) -> Catalogue:
+    """Load the operator's own remediations and the shipped ones; one of their own replaces ours of the same name.
+
+    Raises:
+        ConfigError: a module is broken, or two of one folder claim a name; the message names file and line.
+    """
+    return load_folders(folders(settings))
+
+
+def load_folders(paths: tuple[Path, ...]) -> Catalogue:
+    """Load the remediations of these folders, the first having precedence; errors as in `load`."""
+    by_name: dict[str, Remediation] = {}
+    for folder in paths:
+        here: dict[str, Remediation] = {}
+        files = sorted(path for path in folder.glob("*.py") if not path.name.startswith(("_", ".")))
+        if len(files) > MODULES_MAX:
+            raise ConfigError(f"more than {MODULES_MAX} modules", where=str(folder), allowed=f"at most {MODULES_MAX}")
+        for path in files:
+            for found in _of_module(path):
+                if found.name in here:
+                    raise ConfigError(
+                        f"the remediation {found.name} is there twice",
+                        where=found.where,
+                        allowed=f"one of that name; the other is at {here[found.name].where}",
+                    )
+                here[found.name] = found
+        for name, found in here.items():
+            by_name.setdefault(name, found)
+    return Catalogue(by_name)
+
+
+def _of_module(path: Path) -> list[Remediation]:
+    module = _load_module(path)
+    found = []
+    for value in vars(module).values():
+        name = getattr(value, _MARK, None) if callable(value) else None
+        # What a module imported from another one is that module's to offer.
+        if name is not None and getattr(value, "__module__", None) == module.__name__:
+            line = getattr(getattr(value, "__code__", None), "co_firstlineno", 1)
+            found.append(Remediation(name=name, where=f"{path}:{line}", planner=value))
+    if not found:
+        raise ConfigError(
+            f"{path.name} offers no remediation",
+            where=f"{path}:1",
+            allowed='a function decorated with @remediation("…"); helper modules begin with an underscore',
+        )
+    return found
+
+
+def _load_module(path: Path) -> ModuleType:
+    token = hashlib.sha256(str(path.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    name = f"_ops_remediation_{token}_{re.sub(r'[^A-Za-z0-9_]', '_', path.stem)}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{path.name} cannot be loaded", where=f"{path}:1")
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look their module up while the module is still being made.
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except KeyboardInterrupt:
+        raise
+    except SyntaxError as error:
+        where = f"{error.filename or path}:{error.lineno or 1}"
+        raise ConfigError(f"{path.name} is not valid Python: {error.msg}", where=where) from None
+    except OpsError as error:
+        where = _line_of(error, path) or f"{path}:1"
+        raise ConfigError(error.what, where=where, allowed=error.allowed, next_step=error.next_step) from None
+    except BaseException as error:  # noqa: BLE001 - a module may do anything when it is loaded, also exit
+        where = _line_of(error, path) or f"{path}:1"
+        raise ConfigError(f"{path.name} cannot be loaded: {_said(error)}", where=where) from None
+    finally:
+        sys.modules.pop(name, None)
+    return module
+
+
+def _line_of(error: BaseException, path: Path) -> str:
+    """The innermost line of `path` on the way to the error."""
+    found, trace = "", error.__traceback__
+    while trace is not None:
+        if Path(trace.tb_frame.f_code.co_filename) == path:
+            found = f"{path}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return found
+
+
+def _said(error: BaseException) -> str:
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -1,0 +1,271 @@
+"""What a planner gets to know: which versions are in force and were last seen good, and what the process does now.
+
+Planners are pure functions of this, so that a plan can be made again from the same facts and tested without a system.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ops_core.config import Settings, Target
+from ops_core.control.deployments import NoVersion, digest_of
+from ops_core.control.service import ControlPlane
+from ops_core.errors import OpsError
+from ops_core.remediation.drivers import Driver, DriverUnanswered, ProcessState, driver_for
+from ops_core.remediation.plan import LinkPointsTo, PlanRefused, Step, as_text
+
+SWAP_S = 10.0
+DRAFT = ".ops-next"
+NOTHING_TO_GO_BACK_TO = {
+    "en": "what was in force does not exist: there is nothing to go back to",
+    "ko": "적용되어 있던 버전이 존재하지 않아 되돌아갈 곳이 없습니다",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployed:
+    """A link and the versions around it.
+
+    Attributes:
+        kind: `release` or `config`.
+        link: the symbolic link.
+        text: what the link holds, as it stands there; None where there is no link.
+        good: the name of the version that was last seen good; None where none was recorded.
+        good_digest: the digest of its content then.
+        digest_now: the digest of its content now; None where it is missing or cannot be read, for the reason `problem`.
+        exists: whether the version in force is there.
+    """
+
+    kind: str
+    link: Path
+    text: str | None
+    good: str | None = None
+    good_digest: str | None = None
+    digest_now: str | None = None
+    problem: str = ""
+    exists: bool = True
+
+    @property
+    def in_force(self) -> str | None:
+        """The name of the version in force."""
+        return None if self.text is None else _name_in(self.text)
+
+    def text_for(self, version: str) -> str:
+        """What the link has to hold to put `version` in force: as it is now, relative or absolute, but for the name."""
+        folder = (self.text or "").rstrip("/").rpartition("/")
+        return f"{folder[0]}{folder[1]}{version}"
+
+    def swap_steps(self, version: str) -> tuple[Step, Step]:
+        """Put `version` in force, atomically: a second link beside the first, then renamed over it."""
+        return self.link_steps(self.text_for(version))
+
+    def link_steps(self, text: str) -> tuple[Step, Step]:
+        """Make the link hold `text`, atomically."""
+        link = as_text(self.link)
+        draft = as_text(self.link.with_name(f".{self.link.name}{DRAFT}"))
+        as_text(text)
+        return (
+            Step(
+                name=f"prepare the {self.kind} link",
+                argv=("ln", "-s", "-f", "-T", "--", text, draft),
+                timeout_s=SWAP_S,
+                outcome=LinkPointsTo(link=draft, destination=text),
+                repeatable=True,
+            ),
+            Step(
+                name=f"put {self.kind} {_name_in(text)} in force",
+                argv=("mv", "-f", "-T", "--", draft, link),
+                timeout_s=SWAP_S,
+                outcome=LinkPointsTo(link=link, destination=text),
+            ),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanContext:
+    """Everything a planner may use. `process` is None where the driver cannot tell, for the reason `process_problem`.
+
+    `findings` are the codes that the decision rests on, or covers, about this target.
+    """
+
+    target: Target
+    findings: tuple[str, ...] = ()
+    driver: Driver | None = None
+    process: ProcessState | None = None
+    process_problem: str = ""
+    release: Deployed | None = None
+    config: Deployed | None = None
+
+    def required_driver(self) -> Driver:
+        """The driver.
+
+        Raises:
+            PlanRefused: the target has none.
+        """
+        return self.driver or driver_for(self.target, Path("/"))
+
+    def required_process(self) -> ProcessState:
+        """What the process does now.
+
+        Raises:
+            PlanRefused: nobody can tell, and nothing is stopped or started on a guess.
+        """
+        self.required_driver()
+        if self.process is None or self.process.running is None:
+            why = self.process_problem or "its driver does not answer"
+            raise PlanRefused(
+                f"nobody can tell whether {self.target.name} runs: {why}",
+                where=f"target {self.target.name}",
+                next_step="see to whoever runs it first; then ops observe",
+            )
+        return self.process
+
+    def deployed(self, kind: str) -> Deployed:
+        """The link of that kind (`release` or `config`).
+
+        Raises:
+            PlanRefused: the target has none.
+        """
+        found = self.release if kind == "release" else self.config
+        if found is None:
+            raise PlanRefused(
+                f"{self.target.name} has no {kind}_link: there is nothing to roll back",
+                where=f"target {self.target.name}",
+                next_step=f"set {kind}_link in ops.toml",
+            )
+        return found
+
+    def restart_steps(self) -> tuple[Step, ...]:
+        """Stop where there is something to stop, then start.
+
+        Raises:
+            PlanRefused: there is no driver, or nobody can tell whether the process runs.
+        """
+        driver, process = self.required_driver(), self.required_process()
+        start = driver.start_step(process.pid)
+        return (driver.stop_step(process.pid), start) if process.running else (start,)
+
+    def way_back_steps(self) -> tuple[Step, ...]:
+        """Stop and start whatever process there will be by then."""
+        driver = self.required_driver()
+        return driver.stop_step(None), driver.start_step(None)
+
+
+def gather(settings: Settings, target: Target, plane: ControlPlane, findings: Sequence[str]) -> PlanContext:
+    """Look at everything that a planner may use.
+
+    Raises:
+        StoreUnusable: which versions were last seen good cannot be read or trusted.
+    """
+    driver: Driver | None = None
+    process: ProcessState | None = None
+    problem = ""
+    try:
+        driver = driver_for(target, settings.root)
+        process = driver.state()
+    except PlanRefused:
+        pass  # told again, in the planner's place, by whoever needs a driver
+    except DriverUnanswered as error:
+        problem = error.what
+    return PlanContext(
+        target=target,
+        findings=tuple(findings),
+        driver=driver,
+        process=process,
+        process_problem=problem,
+        release=_deployed("release", target, target.release_link, plane),
+        config=_deployed("config", target, target.config_link, plane),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollback:
+    """The way from one version to another and, where there is one, the way back; else why there is none."""
+
+    old: str
+    good: str
+    steps: tuple[Step, ...]
+    undo: tuple[Step, ...]
+    no_undo: Mapping[str, str]
+
+
+def rollback(context: PlanContext, kind: str) -> Rollback:
+    """The way to the last good version of that kind: swap the link, then stop and start.
+
+    Raises:
+        PlanRefused: there is no way there, for a reason that a person has to know.
+    """
+    found = context.deployed(kind)
+    where = f"{context.target.name}, {found.link}"
+    if found.text is None:
+        raise PlanRefused(
+            f"{found.link.name} is not a link that says which {kind} is in force: {found.problem}",
+            where=where,
+            next_step=f"make it a link to a {kind} by hand",
+        )
+    if found.good is None or found.good_digest is None:
+        raise PlanRefused(
+            f"no {kind} of {context.target.name} was ever recorded as good",
+            where=where,
+            next_step="choose one by hand; a healthy observation records what is in force",
+        )
+    if os.sep in found.good or found.good in {"", ".", ".."}:
+        raise PlanRefused(f"{found.good!r} is not the name of a version", where=where)
+    if found.digest_now is None:
+        raise PlanRefused(
+            f"the last good {kind}, {found.good}, cannot be put in force: {found.problem or 'it is missing'}",
+            where=where,
+            next_step=f"deploy {found.good} again, then look again",
+        )
+    if found.digest_now != found.good_digest:
+        raise PlanRefused(
+            f"the last good {kind}, {found.good}, is not what it was when it was seen good: its content was changed",
+            where=where,
+            allowed=f"content with the digest {found.good_digest}",
+            next_step="find out who changed it, and deploy it again",
+        )
+    if found.in_force == found.good:
+        raise PlanRefused(
+            f"the {kind} in force is the last good one already ({found.good}): rolling back would change nothing",
+            where=where,
+            next_step="look for another cause; ops remediate restart_service restarts it as it is",
+        )
+    # A way back to something that is not there would stop what runs and start nothing.
+    undo = (*found.link_steps(found.text), *context.way_back_steps()) if found.exists else ()
+    return Rollback(
+        old=str(found.in_force),
+        good=found.good,
+        steps=(*found.swap_steps(found.good), *context.restart_steps()),
+        undo=undo,
+        no_undo={} if undo else NOTHING_TO_GO_BACK_TO,
+    )
+
+
+def _deployed(kind: str, target: Target, link: Path | None, plane: ControlPlane) -> Deployed | None:
+    if link is None:
+        return None
+    good = plane.last_good(target.name, kind)
+    text, problem = _attempt(lambda: os.readlink(link))  # noqa: PTH115 - the text as it stands there
+    if text is None:
+        return Deployed(kind=kind, link=link, text=None, problem=problem, exists=False)
+    found = Deployed(kind=kind, link=link, text=text, exists=link.exists())
+    if good is None:
+        return found
+    digest, problem = _attempt(lambda: digest_of(link.parent / found.text_for(good.name)))
+    return replace(found, good=good.name, good_digest=good.digest, digest_now=digest, problem=problem)
+
+
+def _name_in(text: str) -> str:
+    return text.rstrip("/").rpartition("/")[2]
+
+
+def _attempt(read: Callable[[], str]) -> tuple[str | None, str]:
+    try:
+        return read(), ""
+    except NoVersion as error:
+        return None, error.what
+    except (OpsError, OSError) as error:
+        return None, getattr(error, "strerror", None) or str(error)

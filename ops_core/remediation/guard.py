@@ -1,0 +1,89 @@
+"""May this plan be applied? Asked twice: before anything is shown as about to happen, and at the moment of use.
+
+The first answer is for people: they get to read the plan and why nothing was touched. Only the second one counts: it is
+given inside the transaction that arms a step, so that no stop and no gate can change between the answer and its use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ops_core.control.model import Permission
+from ops_core.control.service import ControlPlane
+from ops_core.control.store import Transaction
+from ops_core.errors import Refused
+
+ALLOWED = "allowed"
+STOPPED = "stopped"
+DRY_RUN = "dry_run"
+
+
+class GuardRefused(Refused):
+    """The guard said no. `code` is the stable word for why: `stopped`, `dry_run` or `mock_only`."""
+
+    def __init__(self, permission: Permission) -> None:
+        super().__init__(permission.reason, where="control plane", next_step=permission.next_step)
+        self.code = permission.code
+
+
+@dataclass(frozen=True)
+class Guard:
+    """The control plane's word on one profile.
+
+    Attributes:
+        plane: who is asked.
+        drill: whether the profile is a drill: only there may MOCK_ONLY act.
+    """
+
+    plane: ControlPlane
+    drill: bool
+
+    def permission(self) -> Permission:
+        """What the control plane says now. Never raises; what cannot be known is stopped."""
+        return self.plane.permission(self.drill)
+
+    def check(self) -> Permission:
+        """What the control plane says now.
+
+        Raises:
+            GuardRefused: it says no.
+        """
+        found = self.permission()
+        if not found.allowed:
+            raise GuardRefused(found)
+        return found
+
+    @contextmanager
+    def at_the_point_of_effect(self) -> Iterator[Transaction]:
+        """A transaction in which acting is permitted, and that nobody can stop between the question and the commit.
+
+        Raises:
+            GuardRefused: acting is not permitted now; nothing was changed.
+            StoreUnusable: the store cannot be changed.
+        """
+        try:
+            with self.plane.permitted(self.drill) as change:
+                yield change
+        except GuardRefused:
+            raise
+        except Refused as refusal:
+            # Asked again for its code alone. Should it be allowed by now, it still was not at the moment of use.
+            found = self.permission()
+            code = STOPPED if found.allowed else found.code
+            raise GuardRefused(
+                Permission(allowed=False, code=code, reason=refusal.what, next_step=refusal.next_step)
+            ) from None
+
+    def must_end(self) -> Callable[[], str]:
+        """For a step that is under way: the reason of an emergency stop, or nothing.
+
+        A gate that closes meanwhile lets the step finish: half a step is worse than a whole one. A stop does not ask.
+        """
+
+        def reason() -> str:
+            found = self.permission()
+            return found.reason if found.code == STOPPED else ""
+
+        return reason
