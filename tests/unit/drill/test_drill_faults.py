@@ -1,0 +1,78 @@
+"""The fault catalogue as data."""
+
+import pytest
+
+from ops_core.config import LANGUAGES
+from ops_core.content import content_dir
+from ops_core.decision.table import load_table
+from ops_core.drill.faults import CATALOGUE, FAULTS, fault_named
+from ops_core.drill.layout import SERVICES, Layout
+from ops_core.errors import UsageError
+from ops_core.finding import valid_code
+
+EVERY_FAULT = pytest.mark.parametrize("fault", CATALOGUE, ids=lambda f: f.name)
+
+
+@pytest.fixture(scope="module")
+def table():
+    """The shipped decision table."""
+    return load_table([content_dir() / "remediations" / "decisions.toml"])
+
+
+def test_names_are_unique():
+    """No fault hides another."""
+    assert len(FAULTS) == len(CATALOGUE)
+
+
+@EVERY_FAULT
+def test_a_fault_says_all_that_is_asked(fault):
+    """Each fault has a description in every language, findings that are codes, and a service that exists."""
+    assert set(fault.description) == set(LANGUAGES)
+    assert all(fault.description.values())
+    assert fault.findings
+    assert all(valid_code(code) for code in (*fault.findings, *fault.facts))
+    assert fault.target == SERVICES[fault.service].target
+    assert fault.heals_by in (fault.remediation, None)
+
+
+@EVERY_FAULT
+def test_the_decision_table_answers_a_fault_as_the_catalogue_says(fault, table):
+    """What a fault shows leads to the remediation that the catalogue expects."""
+    row = table.first_match(fault.findings, fault.facts)
+    assert row is not None
+    assert row.remediation == fault.remediation
+
+
+def test_every_row_that_remediates_has_a_fault(table):
+    """No row of the shipped table goes without a rehearsal."""
+    rehearsed = {table.first_match(fault.findings, fault.facts).id for fault in CATALOGUE}
+    assert {row.id for row in table.rows if row.remediation} == rehearsed
+
+
+def test_an_unknown_fault_is_refused_with_what_is_close():
+    """The error lists the faults there are and guesses which was meant."""
+    with pytest.raises(UsageError) as caught:
+        fault_named("secret-mising")
+    assert caught.value.what == "there is no fault 'secret-mising'"
+    assert caught.value.allowed == ", ".join(FAULTS)
+    assert caught.value.next_step == "did you mean 'secret-missing'?"
+    assert fault_named("killed") is FAULTS["killed"]
+
+
+def test_a_fault_needs_a_stack_that_runs(tmp_path):
+    """Nothing is broken where nothing runs."""
+    from ops_core.drill.stack import EmbeddedStack
+
+    with pytest.raises(UsageError, match="does not run"):
+        FAULTS["killed"].inject(EmbeddedStack(tmp_path))
+
+
+def test_the_files_of_a_fault_can_be_repaired_while_nothing_runs(tmp_path):
+    """Withdrawing is possible without a running stack."""
+    from ops_core.drill.stack import EmbeddedStack
+
+    stack = EmbeddedStack(tmp_path / "w")
+    stack.layout.lay_out(lambda: "s")
+    stack.layout.fault_file("core").write_text("5xx")
+    FAULTS["answering-5xx"].withdraw(stack)
+    assert not Layout(tmp_path / "w").fault_file("core").exists()
