@@ -254,7 +254,9 @@ def load_settings(path: Path, profile: str | None = None, environ: Mapping[str, 
     targets = tuple(_target(name, raw, source, (*keys, "targets"), env) for name, raw in chosen.targets.items())
     if not targets:
         raise ConfigError(
-            f"profile {wanted!r} has no target", where=source.where(keys), allowed=f"a table [profiles.{wanted}.targets.NAME]"
+            f"profile {wanted!r} has no target",
+            where=source.where(keys),
+            allowed=f"a table [profiles.{wanted}.targets.NAME]",
         )
     root = path.parent
     for name, budget_s in chosen.budgets.probes.items():
@@ -273,9 +275,7 @@ def load_settings(path: Path, profile: str | None = None, environ: Mapping[str, 
         reports_dir=_absolute(root, chosen.reports_dir),
         ca_file=_absolute(root, chosen.ca_file) if chosen.ca_file else None,
         budgets=chosen.budgets,
-        secrets={
-            name: replace(s, file=_absolute(root, s.file)) if s.file else s for name, s in chosen.secrets.items()
-        },
+        secrets={name: replace(s, file=_absolute(root, s.file)) if s.file else s for name, s in chosen.secrets.items()},
         targets=tuple(_rooted(root, target) for target in targets),
     )
 

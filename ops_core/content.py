@@ -1,4 +1,4 @@
-"""Where the shipped checks, remediations and templates lie: inside the installed package, or beside it in a checkout."""
+"""Where the shipped checks, remediations and templates lie: in the installed package, or beside it in a checkout."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output has gone: nothing more can be said, and the interpreter must not try to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return EXIT_FAILED
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # a traceback that reaches a person is a bug
         if type(error).__name__ in {"Abort", "Exit"}:
             return int(getattr(error, "exit_code", EXIT_FAILED))
         if not hasattr(error, "format_message"):
@@ -58,7 +58,9 @@ def _unforeseen(error: Exception, *, as_json: bool) -> int:
     if os.environ.get(DEBUG_VARIABLE):
         raise error
     what = f"this is a defect of ops: {type(error).__name__}: {error}"
-    return fail(OpsError(what, next_step=f"run it again with {DEBUG_VARIABLE}=1 and report the traceback"), as_json=as_json)
+    return fail(
+        OpsError(what, next_step=f"run it again with {DEBUG_VARIABLE}=1 and report the traceback"), as_json=as_json
+    )
 
 
 def run() -> None:

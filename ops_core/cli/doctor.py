@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -66,10 +67,10 @@ def examine(config: str | None, profile: str | None) -> Iterator[Answer]:
         ("control store", _control),
         ("reports", _reports),
     ):
-        yield _safely(what, lambda examination=examination: examination(settings))
+        yield _safely(what, partial(examination, settings))
     for target in settings.targets:
         if target.supervisor_conf is not None:
-            yield _safely(f"supervisor of {target.name}", lambda target=target: _supervisor(target.supervisor_conf))
+            yield _safely(f"supervisor of {target.name}", partial(_supervisor, target.supervisor_conf))
 
 
 def _safely(what: str, examination: Callable[[], str | None]) -> Answer:
@@ -97,7 +98,7 @@ def _plugin() -> Answer:
 
 def _secrets(settings: Settings) -> Iterator[Answer]:
     for name in sorted({*settings.secrets, *(t.guard_secret for t in settings.targets if t.guard_secret)}):
-        yield _safely(f"secret {name}", lambda name=name: _secret(settings, name))
+        yield _safely(f"secret {name}", partial(_secret, settings, name))
 
 
 def _secret(settings: Settings, name: str) -> str:
@@ -115,9 +116,9 @@ def _secret(settings: Settings, name: str) -> str:
 
 def _decisions(settings: Settings) -> str:
     from ops_core.decision.inforce import proven_table
-    from ops_core.remediation.catalogue import load_catalogue
+    from ops_core.remediation.catalogue import load
 
-    rows = proven_table(settings, load_catalogue(settings).names()).rows
+    rows = proven_table(settings, load(settings).names()).rows
     return f"{len(rows)} rows, proven: every finding has one, every row can be reached"
 
 
@@ -140,9 +141,8 @@ def _reports(settings: Settings) -> str:
     return str(settings.reports_dir)
 
 
-def _supervisor(conf: Path | None) -> str:
+def _supervisor(conf: Path) -> str:
     from ops_core.probes.instruments.process import read_socket
 
-    assert conf is not None  # noqa: S101  # asked by the caller, told to the type checker
     path, _ = read_socket(conf)
     return path

@@ -33,7 +33,9 @@ def status(config: ConfigOption = None, profile: ProfileOption = None, json: Jso
 def set_(
     mode: Annotated[str, typer.Argument(metavar="MODE", help="MOCK_ONLY, DRY_RUN or REAL_ENABLED.")],
     reason: ReasonOption,
-    lasting: Annotated[str | None, typer.Option("--for", metavar="60m", help="REAL_ENABLED only: for how long.")] = None,
+    lasting: Annotated[
+        str | None, typer.Option("--for", metavar="60m", help="REAL_ENABLED only: for how long.")
+    ] = None,
     config: ConfigOption = None,
     profile: ProfileOption = None,
     json: JsonOption = False,

@@ -38,7 +38,9 @@ def init(
     present = [name for name in files if name != ".gitignore" and (folder / name).exists()]
     if present:
         raise Refused(
-            f"{present[0]} is there already; nothing was written", where=str(folder), next_step="ops init ANOTHER-FOLDER"
+            f"{present[0]} is there already; nothing was written",
+            where=str(folder),
+            next_step="ops init ANOTHER-FOLDER",
         )
     written = write(folder, files)
     try:

@@ -43,7 +43,7 @@ def version_in_force(link: Path) -> Version:
         NoVersion: it is not a link, or points nowhere.
     """
     try:
-        name = os.path.basename(os.readlink(link).rstrip("/"))
+        name = link.readlink().name
     except OSError as error:
         raise NoVersion(f"no version is in force: {error.strerror}", where=str(link)) from None
     if not link.exists():
@@ -72,7 +72,7 @@ def digest_of(path: Path) -> str:
             name = file.relative_to(path).as_posix()
             total.update(f"{len(name)}:{name}:{kind}:".encode("utf-8", "surrogateescape"))
             if kind == "link":
-                total.update(os.readlink(file).encode("utf-8", "surrogateescape"))
+                total.update(os.fsencode(file.readlink()))
             elif stat.S_ISREG(mode):
                 part = hashlib.sha256()
                 _feed(part, file)

@@ -85,7 +85,7 @@ class Engine:
         clock: Clock | None = None,
         blocked_after_s: float = BLOCKED_AFTER_S,
     ) -> None:
-        self._clock = clock or SystemClock()
+        self._clock: Clock = clock or SystemClock()
         self._sink = sink
         self.sink_problem = ""
         self._lock = threading.Condition()
@@ -117,11 +117,8 @@ class Engine:
         """Wait until all of `ids` are answered; `tick` is called now and then, in the waiting thread."""
         for one in ids:
             look = self._looks[one]
-            while look.record is None:
-                with self._lock:
-                    if look.record is None:
-                        self._lock.wait(tick_s)
-                if look.record is None and tick is not None:
+            while not self._answered(look, tick_s):
+                if tick is not None:
                     tick()
 
     def record(self, one: str) -> EvidenceRecord:
@@ -250,6 +247,10 @@ class Engine:
         if self._loop is not None and self._waiting:
             self._loop.poke()
 
+    def _answered(self, look: Look, within_s: float) -> bool:
+        with self._lock:
+            return look.record is not None or (self._lock.wait(within_s) and look.record is not None)
+
     def _fresh_loop(self) -> ProbeLoopThread:
         loop = ProbeLoopThread(self)
         loop.start()
@@ -289,11 +290,15 @@ class Engine:
         name = culprit.pair.definition.name
         self.answer_unseen(
             culprit,
-            f"the probe {name!r} blocked the event loop for {self._blocked_after_s:g} s; make it a plain `def`, or await",
+            f"the probe {name!r} blocked the event loop for {self._blocked_after_s:g} s; make it a plain `def`",
             at,
         )
         with self._lock:
-            again = [look for look in self._looks.values() if look.record is None and look.running and look.pair.definition.is_async]
+            again = [
+                look
+                for look in self._looks.values()
+                if look.record is None and look.running and look.pair.definition.is_async
+            ]
             for look in again:
                 look.running = False
                 look.attempts = 0

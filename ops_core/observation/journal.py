@@ -1,4 +1,4 @@
-"""The append-only journal: every piece of evidence is on disk as soon as it is seen, so a killed run leaves what it saw.
+"""The append-only journal: every piece of evidence is on disk as soon as it is seen, so a killed run leaves it.
 
 One JSON object per line; the first line says which run it is. Lines are written with a single `write` on a file opened
 for appending, so several processes of one run can share a journal.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import functools
 import heapq
 import itertools
 import threading
@@ -24,30 +25,33 @@ if TYPE_CHECKING:
 TICK_S = 0.02
 RETRY_PAUSE_S = 0.1
 CLOSE_WAIT_S = 0.3
-HELPERS_MAX = 256
 
 
 class DaemonLoop(asyncio.SelectorEventLoop):
     """An event loop whose helper threads are daemon threads."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._helpers = threading.Semaphore(HELPERS_MAX)
+    def run_in_executor(  # type: ignore[override]  # the same, but for the types of `args`
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> Any:
+        """As asyncio's, but without an executor the call gets a daemon thread of its own.
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
-        """As asyncio's, but without an executor the call gets a daemon thread of its own."""
+        There is no limit but that of probes in flight: behind a limit, look-ups that hang would starve those that work.
+        """
         if executor is not None:
             return super().run_in_executor(executor, func, *args)
         result: concurrent.futures.Future[Any] = concurrent.futures.Future()
 
         def run() -> None:
-            with self._helpers:
-                if not result.set_running_or_notify_cancel():
-                    return
-                try:
-                    result.set_result(func(*args))
-                except BaseException as error:  # noqa: BLE001  # it belongs to whoever awaits
-                    result.set_exception(error)
+            if not result.set_running_or_notify_cancel():
+                return
+            try:
+                value = func(*args)
+            except BaseException as error:  # noqa: BLE001  # it belongs to whoever awaits
+                settle = functools.partial(result.set_exception, error)
+            else:
+                settle = functools.partial(result.set_result, value)
+            if not self.is_closed():
+                settle()
 
         threading.Thread(target=run, name="runbook-helper", daemon=True).start()
         return asyncio.wrap_future(result, loop=self)

@@ -1,7 +1,8 @@
 """The record of one observation: what was seen, how it was judged, what that adds up to.
 
-It lives under the key `runbook` of an ordinary pytest-json-report file. Writing must be cheap (it happens at 3 a.m.), so
-it is plain dataclasses; reading must be strict (a damaged record must not become a decision), so it is pydantic's work.
+It lives under the key `runbook` of an ordinary pytest-json-report file. Writing must be cheap (it happens at 3 a.m.),
+so it is plain dataclasses; reading must be strict (a damaged record must not become a decision), so it is pydantic's
+work.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from ops_core.errors import RecordError
 from ops_core.evidence import STRICT, Evidence, EvidenceRecord
@@ -174,7 +176,8 @@ def parse_observation(part: dict[str, Any], where: str) -> Observation:
         missing = [one for one in judgement.evidence if one not in known]
         if missing and not observation.interrupted:
             raise RecordError(
-                f"the observation is damaged: evidence {missing[0]!r} is not in it", where=f"{where}, {judgement.nodeid}"
+                f"the observation is damaged: evidence {missing[0]!r} is not in it",
+                where=f"{where}, {judgement.nodeid}",
             )
     return observation
 
@@ -204,7 +207,7 @@ def _parse_record(raw: Any, where: str) -> EvidenceRecord:
                     where=where,
                     allowed=", ".join(sorted(Evidence.kinds)),
                 )
-            evidence = _adapter(cls).validate_python(body)
+            evidence = _adapter(cast("Hashable", cls)).validate_python(body)
         envelope: EvidenceRecord = _adapter(EvidenceRecord).validate_python({**raw, "evidence": None})
     except ValidationError as error:
         first = error.errors()[0]
@@ -213,15 +216,17 @@ def _parse_record(raw: Any, where: str) -> EvidenceRecord:
             f"the observation is damaged: {first['msg']}", where=f"{where}, evidence {raw.get('id')!r}, {place}"
         ) from None
     if envelope.seen != (evidence is not None):
-        raise RecordError("the observation is damaged: seen without evidence, or the reverse", where=f"{where}, {envelope.id}")
+        raise RecordError(
+            "the observation is damaged: seen without evidence, or the reverse", where=f"{where}, {envelope.id}"
+        )
     return dataclasses.replace(envelope, evidence=evidence)
 
 
 @functools.cache
-def _adapter(cls: type[Any]) -> Any:
+def _adapter(cls: Hashable) -> Any:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(cls)
+    return TypeAdapter(cast("type[Any]", cls))
 
 
 def _first_line(error: BaseException) -> str:

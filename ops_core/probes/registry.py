@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 import pytest
 
-from ops_core.config import NAME
+from ops_core.config import NAME, Target
 from ops_core.errors import UsageError
 from ops_core.evidence import EvidenceRecord, ValueEvidence
 
@@ -29,6 +29,8 @@ BUDGET_MAX_S = 3600.0
 
 class Observer(Protocol):
     """What a probe's fixture asks for evidence; the plugin puts one into `config.stash`."""
+
+    targets: dict[str, Target]
 
     def evidence_of(self, definition: ProbeDefinition, target: str | None) -> EvidenceRecord:
         """The record of that pair, waiting for it if need be."""
@@ -99,7 +101,9 @@ class ProbeRegistry:
                     near = (depth, definition)
         if near:
             return near[1]
-        plugin = [d for file, d in candidates.items() if file.name != "conftest.py" and not file.name.startswith("check_")]
+        plugin = [
+            d for file, d in candidates.items() if file.name != "conftest.py" and not file.name.startswith("check_")
+        ]
         return plugin[-1] if plugin else None
 
 
@@ -161,7 +165,9 @@ def _define(
     if not NAME.fullmatch(name):
         raise UsageError(f"{name!r} is not a probe name", where=where)
     if not 0 < budget_s <= BUDGET_MAX_S:
-        raise UsageError(f"budget_s={budget_s!r}", where=where, allowed=f"more than 0, at most {BUDGET_MAX_S:.0f} seconds")
+        raise UsageError(
+            f"budget_s={budget_s!r}", where=where, allowed=f"more than 0, at most {BUDGET_MAX_S:.0f} seconds"
+        )
     if not 1 <= attempts <= ATTEMPTS_MAX:
         raise UsageError(f"attempts={attempts!r}", where=where, allowed=f"1 to {ATTEMPTS_MAX}")
     if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
@@ -202,7 +208,9 @@ def _evidence_for(definition: ProbeDefinition, request: pytest.FixtureRequest) -
         )
     target = getattr(request, "param", None) if definition.per_target else None
     if definition.per_target and target is None:
-        pytest.fail(f"the probe {definition.name!r} must be an argument of the check, not asked for by name", pytrace=False)
+        pytest.fail(
+            f"the probe {definition.name!r} must be an argument of the check, not asked for by name", pytrace=False
+        )
     record = observer.evidence_of(definition, target)
     if not record.seen:
         # Raised in the set-up phase, so that pytest itself says `error`: not seen is neither passed nor failed.

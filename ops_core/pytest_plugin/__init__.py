@@ -1,8 +1,8 @@
 """The pytest plugin: hooks only. What they do lives in the packages below.
 
 This module is imported by every pytest run in an environment that has us installed, so it does next to nothing until a
-run is *operational*: until a checks folder, a suite's marker or a recording to replay is named on the command line. Live
-systems are never touched by accident.
+run is *operational*: until a checks folder, a suite's marker or a recording to replay is named on the command line.
+Live systems are never touched by accident.
 """
 
 from __future__ import annotations
@@ -26,8 +26,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--profile", metavar="NAME", help="profile of ops.toml to look at (default: its default_profile)")
     group.addoption("--ops-config", metavar="FILE", help="the ops.toml to use (default: found from here upwards)")
     group.addoption("--replay", metavar="REPORT", help="judge the evidence of a recorded observation; touch nothing")
-    group.addoption("--ops-record", metavar="FILE", help="where the record goes (default: reports/<suite>/<run-id>.json)")
-    group.addoption("--ops-only", metavar="NODEID", action="append", default=[], help="run only this check (repeatable)")
+    group.addoption(
+        "--ops-record", metavar="FILE", help="where the record goes (default: reports/<suite>/<run-id>.json)"
+    )
+    group.addoption(
+        "--ops-only", metavar="NODEID", action="append", default=[], help="run only this check (repeatable)"
+    )
     group.addoption("--ops-lang", metavar="LANG", choices=("en", "ko"), help="language of the verdict: en or ko")
 
 
@@ -37,7 +41,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
     from ops_core.pytest_plugin.selection import select
 
     try:
-        selection = select(early_config, args)
+        selection = select(early_config)
     except OpsError as error:
         raise pytest.UsageError(str(error)) from None
     if selection is not None:

@@ -50,7 +50,8 @@ def parametrize(metafunc: pytest.Metafunc, targets: Sequence[Target]) -> None:
     values: list[Any]
     if chosen:
         values = [
-            pytest.param(*[name] * len(names), id=name, marks=getattr(pytest.mark, TARGET_MARK)(name)) for name in chosen
+            pytest.param(*[name] * len(names), id=name, marks=getattr(pytest.mark, TARGET_MARK)(name))
+            for name in chosen
         ]
     else:
         reason = f"no target sets {' and '.join(needed) or 'anything'}"

@@ -6,7 +6,7 @@ The verdict is the last thing on the screen, so it is written after pytest's own
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ops_core.errors import OpsError
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from ops_core.pytest_plugin.session import RunbookSession
 
 PLAIN_WIDTH = 100
+# The suite whose good verdict makes a version worth rolling back to.
+PROVING_SUITE = "observe"
 
 
 def finish(session: RunbookSession, observation: Observation) -> None:
     """Everything that happens after the record is on disk."""
-    notes: list[str] = []
-    if not session.replayed:
+    notes = list(session.looking.problems)
+    if not session.looking.recorded:
         _refresh_latest(session, notes)
         _mark_good(session, observation, notes)
-    if session.engine is not None and session.engine.sink_problem:
-        notes.append(f"the journal is incomplete: {session.engine.sink_problem}")
     _say(session, observation, notes)
 
 
@@ -42,9 +42,12 @@ def _refresh_latest(session: RunbookSession, notes: list[str]) -> None:
 
 def _mark_good(session: RunbookSession, observation: Observation, notes: list[str]) -> None:
     """A release and configuration under which every check of a target was good is worth rolling back to."""
-    good = healthy_targets(observation)
+    # Under xdist only the workers know what was left out, so nothing is proven there.
+    if observation.interrupted or not (session.whole_suite and session.selected) or observation.suite != PROVING_SUITE:
+        return
+    good = healthy_targets(observation, session.selected)
     linked = [t for t in session.settings.targets if t.name in good and (t.release_link or t.config_link)]
-    if not linked or observation.interrupted or not session.settings.control_store.is_file():
+    if not linked or not session.settings.control_store.is_file():
         return
     from ops_core.control.deployments import remember_good
 
@@ -55,9 +58,18 @@ def _mark_good(session: RunbookSession, observation: Observation, notes: list[st
             notes.append(f"what is in force at {target.name} could not be marked good: {error.what}")
 
 
-def healthy_targets(observation: Observation) -> set[str]:
-    """The targets about which every judgement is good and not only after a retry."""
+def healthy_targets(observation: Observation, selected: Mapping[str, str | None]) -> set[str]:
+    """The targets about which every selected check has judged, all of them good and none only after a retry.
+
+    Args:
+        observation: what was judged.
+        selected: the target of each check that was to judge, by node id.
+    """
+    judged = {judgement.nodeid for judgement in observation.judgements}
     verdicts: dict[str, bool] = {}
+    for nodeid, target in selected.items():
+        if target is not None:
+            verdicts[target] = verdicts.get(target, True) and nodeid in judged
     for judgement in observation.judgements:
         if judgement.target is not None and judgement.judged is not Judged.SKIPPED:
             fine = judgement.judged is Judged.GOOD and not judgement.retried
@@ -85,7 +97,7 @@ def _say(session: RunbookSession, observation: Observation, notes: list[str]) ->
         settings=session.settings,
         look=look,
         record=session.record_path,
-        invoked_from=Path(session.config.invocation_params.dir),
+        invoked_from=session.invoked_from,
         notes=notes,
     )
     reporter.ensure_newline()

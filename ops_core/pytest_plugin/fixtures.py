@@ -11,6 +11,4 @@ from ops_core.probes.registry import OBSERVER
 @pytest.fixture(scope="session")
 def target(request: pytest.FixtureRequest) -> Target:
     """The target a check is about."""
-    session = request.config.stash[OBSERVER]
-    found: Target = session.targets[request.param]  # type: ignore[attr-defined]  # the session is the observer
-    return found
+    return request.config.stash[OBSERVER].targets[request.param]

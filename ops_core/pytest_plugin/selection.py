@@ -36,7 +36,7 @@ class Selection:
         return None
 
 
-def select(config: pytest.Config, args: Sequence[str]) -> Selection | None:
+def select(config: pytest.Config) -> Selection | None:
     """What is asked for, or None when the run is an ordinary one.
 
     Raises:
@@ -68,7 +68,7 @@ def select(config: pytest.Config, args: Sequence[str]) -> Selection | None:
 
 
 def _path(here: Path, argument: str) -> Path:
-    return Path(os.path.normpath(here / argument.split("::")[0]))
+    return Path(os.path.normpath(here / argument.split("::", maxsplit=1)[0]))
 
 
 def _config_path(here: Path, named: Sequence[Path], explicit: str | None) -> Path | None:

@@ -184,7 +184,7 @@ def test_broken_servers_are_told_apart(theirs: Theirs) -> None:
 
 
 def test_servers_that_are_gone_or_frozen(theirs: Theirs) -> None:
-    """A refused connection is seen to be bad; a frozen server is not seen at all, and the verdict comes all the same."""
+    """A refused connection is seen to be bad; a frozen server is not seen at all; the verdict comes all the same."""
     theirs.stop("starlette")
     theirs.processes["nginx"].send_signal(signal.SIGSTOP)
     (theirs.root / "ops.toml").write_text(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ops_core.config import SecretMissing, Target, read_secret
@@ -66,12 +66,12 @@ class DeploymentInstrument:
         )
 
 
-def _link(path: Any) -> tuple[str | None, bool]:
+def _link(path: Path | None) -> tuple[str | None, bool]:
     """A link's version name and whether that version exists. A target without such a link has nothing missing."""
     if path is None:
         return None, True
     try:
-        return os.path.basename(os.readlink(path).rstrip("/")), path.exists()
+        return path.readlink().name, path.exists()
     except OSError:
         return None, path.exists()
 
@@ -103,7 +103,7 @@ def instrument(name: str, lookout: Lookout) -> Any:
 
 
 class Synchronous:
-    """An instrument for a probe that is a plain function: its coroutines run on the event loop while the thread waits."""
+    """An instrument for a probe that is a plain function: its coroutines run on the loop while the thread waits."""
 
     def __init__(self, instrument: Any, loop: asyncio.AbstractEventLoop) -> None:
         self._instrument = instrument

@@ -71,7 +71,15 @@ class HttpInstrument:
             CannotLook: the request cannot be made from here (bad URL, no network, no file descriptors).
         """
         request = build_request(
-            method, url, params=params, headers=headers, cookies=cookies, content=content, data=data, json=json, auth=auth
+            method,
+            url,
+            params=params,
+            headers=headers,
+            cookies=cookies,
+            content=content,
+            data=data,
+            json=json,
+            auth=auth,
         )
         started = self._lookout.now()
         progress: dict[str, Any] = {
@@ -106,7 +114,7 @@ class HttpInstrument:
         transport = self._transport
         lookout = self._lookout
 
-        class Recording(httpx.AsyncBaseTransport):  # type: ignore[misc]  # httpx is imported where it is used
+        class Recording(httpx.AsyncBaseTransport):  # type: ignore[misc,name-defined]  # httpx is imported where it is used
             async def handle_async_request(self, request: Any) -> Any:
                 action = {"instrument": "http", "method": request.method, "url": lookout.redact.text(str(request.url))}
                 lookout.actions.append(action)
@@ -120,9 +128,7 @@ class HttpInstrument:
         # Time limits are the probe's budget; a limit of httpx's own would charge the target for a busy machine.
         return httpx.AsyncClient(transport=Recording(), timeout=None, trust_env=False, **options)
 
-    def _evidence(
-        self, request: Any, response: Any, body: bytes, *, truncated: bool, started: float
-    ) -> HttpEvidence:
+    def _evidence(self, request: Any, response: Any, body: bytes, *, truncated: bool, started: float) -> HttpEvidence:
         redact = self._lookout.redact
         elapsed_ms = (self._lookout.now() - started) * 1000
         return HttpEvidence(

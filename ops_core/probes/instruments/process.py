@@ -36,7 +36,9 @@ class ProcessInstrument:
         socket_path, auth = read_socket(conf)
         info = await self._call(socket_path, auth, "supervisor.getProcessInfo", name)
         if info is None:
-            return ProcessEvidence(name=name, supervisor=str(conf), state="UNKNOWN", detail="supervisor does not know it")
+            return ProcessEvidence(
+                name=name, supervisor=str(conf), state="UNKNOWN", detail="supervisor does not know it"
+            )
         pid = int(info["pid"]) or None
         return ProcessEvidence(
             name=name,

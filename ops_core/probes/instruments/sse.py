@@ -112,7 +112,7 @@ class SseInstrument:
     async def _read(
         self, response: Any, tally: Tally, until: float, enough: int, started: float
     ) -> tuple[float | None, bool]:
-        """Feed the tally; returns the time to the first byte in milliseconds and whether the server ended the stream."""
+        """Feed the tally; returns the milliseconds to the first byte and whether the server ended the stream."""
         first_byte_ms: float | None = None
         try:
             async with aclosing(aiter(response.stream)) as parts:

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import itertools
 import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ops_core.errors import CannotLook
 
 READ_BYTES = 65_536
 HEADERS_MAX_BYTES = 65_536
+INTERIM_MAX = 20
+BREATHE_EVERY = 16
 _OURS = {
     errno.EMFILE: "this process has no file descriptors left",
     errno.ENFILE: "this machine has no file descriptors left",
@@ -32,6 +35,14 @@ _OURS = {
     errno.EACCES: "this machine may not connect there",
     errno.EPERM: "this machine may not connect there",
 }
+
+
+class ClosedWithoutAnswer(ConnectionError):
+    """The server took the connection and closed it before it answered."""
+
+
+class TooManyInterim(ConnectionError):
+    """The server sends interim (1xx) answers and no end of them."""
 
 
 def import_httpx() -> Any:
@@ -80,7 +91,7 @@ class TlsContexts:
         return self._context
 
 
-def describe_failure(error: BaseException) -> tuple[str, str]:
+def describe_failure(error: BaseException) -> tuple[str, str]:  # noqa: C901, PLR0912  # one failure a line
     """Sort a failed exchange: (kind, detail) where the target was seen to fail.
 
     Raises:
@@ -94,6 +105,10 @@ def describe_failure(error: BaseException) -> tuple[str, str]:
         return "TLS failed", str(error.reason or error)
     if isinstance(error, ConnectionRefusedError):
         return "connection refused", ""
+    if isinstance(error, ClosedWithoutAnswer):
+        return "closed without an answer", ""
+    if isinstance(error, TooManyInterim):
+        return "not valid HTTP", f"more than {INTERIM_MAX} interim answers"
     if isinstance(error, (ConnectionResetError, BrokenPipeError, ConnectionAbortedError)):
         return "connection reset", ""
     if isinstance(error, socket.gaierror):
@@ -141,16 +156,15 @@ class FreshConnectionTransport:
         try:
             connection = h11.Connection(our_role=h11.CLIENT, max_incomplete_event_size=HEADERS_MAX_BYTES)
             target = request.url.raw_path
-            writer.write(connection.send(h11.Request(method=request.method, target=target, headers=request.headers.raw)))
+            writer.write(
+                connection.send(h11.Request(method=request.method, target=target, headers=request.headers.raw))
+            )
             async for part in request.stream:
                 writer.write(connection.send(h11.Data(data=part)))
                 await writer.drain()
             writer.write(connection.send(h11.EndOfMessage()))
             await writer.drain()
-            while True:
-                event = await _next_event(connection, reader)
-                if isinstance(event, h11.Response):
-                    break
+            event = await _final_answer(connection, reader)
             split.answered_ms = (self._now() - started) * 1000
         except BaseException:
             writer.close()
@@ -183,11 +197,22 @@ class FreshConnectionTransport:
     async def aclose(self) -> None:
         """Nothing is kept open between requests."""
 
-    async def __aenter__(self) -> FreshConnectionTransport:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         await self.aclose()
+
+
+async def _final_answer(connection: Any, reader: asyncio.StreamReader) -> Any:
+    """The response, past a few interim ones."""
+    import h11
+
+    for _ in range(INTERIM_MAX + 1):
+        event = await _next_event(connection, reader)
+        if isinstance(event, h11.Response):
+            return event
+    raise TooManyInterim
 
 
 async def _next_event(connection: Any, reader: asyncio.StreamReader) -> Any:
@@ -197,7 +222,10 @@ async def _next_event(connection: Any, reader: asyncio.StreamReader) -> Any:
         event = connection.next_event()
         if event is not h11.NEED_DATA:
             return event
-        connection.receive_data(await reader.read(READ_BYTES))
+        data = await reader.read(READ_BYTES)
+        if not data and connection.their_state is h11.SEND_RESPONSE and not connection.trailing_data[0]:
+            raise ClosedWithoutAnswer
+        connection.receive_data(data)
 
 
 def _body_stream(httpx: Any, connection: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Any:
@@ -205,10 +233,13 @@ def _body_stream(httpx: Any, connection: Any, reader: asyncio.StreamReader, writ
 
     class Body(httpx.AsyncByteStream):  # type: ignore[misc]  # httpx is imported where it is used
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            while True:
+            for number in itertools.count(1):
                 event = await _next_event(connection, reader)
                 if isinstance(event, h11.Data):
                     yield bytes(event.data)
+                    if number % BREATHE_EVERY == 0:
+                        # Reading what has already come does not suspend: a flood must not keep the loop to itself.
+                        await asyncio.sleep(0)
                 else:
                     # End of message, or the server closed where its framing allows that.
                     return
