@@ -79,7 +79,7 @@ DEPLOYED = (
             "en": "a configuration of core is put in force that is not on disk: core runs, but could not start again",
             "ko": "디스크에 없는 core 구성이 적용됨: 지금은 실행 중이지만 다시 시작할 수 없음",
         },
-        findings=("release.missing",),
+        findings=("config.missing",),
         facts=NEW_CONFIG,
         remediation=ROLLBACK_CONFIG,
         do=by.new_config_pruned,

@@ -20,6 +20,7 @@ from ops_core.finding import Finding
 AT = datetime(2026, 1, 4, 9, 5, tzinfo=UTC)
 TABLE = load_table([content_dir() / "remediations" / "decisions.toml"])
 CODES = (
+    "config.missing",
     "emergency_stop.engaged",
     "gate.real_enabled",
     "guard.open",
@@ -74,9 +75,9 @@ EXPECTED = {
     ("guard.rejects_secret", (CONFIG,)): (Severity.CRITICAL, "security", "rollback_config"),
     ("guard.rejects_secret", FACTS): (Severity.CRITICAL, "security", "rollback_config"),
     ("release.missing", ()): (Severity.CRITICAL, "deployment", "rollback_release"),
-    ("release.missing", (RELEASE,)): (Severity.CRITICAL, "deployment", "rollback_release"),
-    ("release.missing", (CONFIG,)): (Severity.CRITICAL, "deployment", "rollback_config"),
     ("release.missing", FACTS): (Severity.CRITICAL, "deployment", "rollback_release"),
+    ("config.missing", ()): (Severity.CRITICAL, "deployment", "rollback_config"),
+    ("config.missing", FACTS): (Severity.CRITICAL, "deployment", "rollback_config"),
     ("process.frozen", ()): (Severity.CRITICAL, "availability", "restart_service"),
     ("process.frozen", FACTS): (Severity.CRITICAL, "availability", "restart_service"),
     ("process.not_running", ()): (Severity.CRITICAL, "availability", "restart_service"),
@@ -108,7 +109,6 @@ SEVERAL = {
     ("process.not_running", "health.not_ok", "guard.rejects_secret", "stream.silent"): "process-not-running",
     ("health.not_ok", "guard.rejects_secret", "stream.silent", "health.slow"): "health-not-ok",
     ("process.frozen", "health.not_ok", "guard.rejects_secret", "stream.silent"): "process-frozen",
-    ("release.missing", "process.not_running", "health.not_ok"): "release-missing",
     ("stream.silent", "health.slow"): "stream-silent",
     ("guard.rejects_secret", "stream.silent"): "guard-rejects-secret",
 }
@@ -122,6 +122,13 @@ def test_root_of_several_findings_is_treated(codes, row_id, facts):
     assert decision.row_id is not None
     assert decision.row_id.removesuffix("-new-release").removesuffix("-new-config") == row_id
     assert set(decision.attributed) == set(codes) - {decision.findings[0]}
+
+
+@pytest.mark.parametrize("missing", ["release", "config"])
+def test_what_is_missing_is_put_back_before_anything_is_restarted(missing):
+    """A restart cannot help where the version that it would start does not exist."""
+    decision = decided((f"{missing}.missing", "process.not_running", "health.not_ok"))
+    assert decision.remediation == f"rollback_{missing}"
 
 
 @pytest.mark.parametrize("facts", list(subsets(FACTS)), ids="+".join)
@@ -143,7 +150,7 @@ def test_every_combination_is_decided_and_more_never_calms(facts):
 
 def test_only_what_changed_is_rolled_back_unless_the_guard_or_the_deployment_says_so():
     """Without a fact that something is unproven, no finding about health, stream or process rolls anything back."""
-    for code in set(ON_TARGETS) - {"guard.open", "guard.rejects_secret", "release.missing"}:
+    for code in set(ON_TARGETS) - {"guard.open", "guard.rejects_secret", "release.missing", "config.missing"}:
         assert decided((code,)).remediation == "restart_service"
 
 
