@@ -26,7 +26,7 @@ NOTHING = "—"
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~]|&(?=[#A-Za-z])|(?<![^\W_])_|_(?![^\W_])")
 # What GitHub turns into something on its own: addresses, mentions, references, formulas, emoji, commit ids.
 _LIVE = re.compile(
-    r"://|www\.|@|#\d|\bGH-\d|\$|:(?=[\w+-]*[a-z+-])[\w+-]+:|\b(?=[0-9a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,40}\b",
+    r"://|www\.|@|#\d|GH-\d|\$|:(?=[\w+-]*[a-z+-])[\w+-]+:|\b(?=[0-9a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,40}\b",
     re.IGNORECASE,
 )
 _LEADING = re.compile(r"#+(?=\s|$)|[+-](?=\s|$)|--|=+$|[:(]|\d{1,9}(?=[.)](?:\s|$))")

@@ -11,6 +11,7 @@ names evidence, `{{ text | said }}` picks the language, `{{ at | instant }}` and
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -81,7 +82,7 @@ def _template(name: str, lang: str, templates: Path | None) -> Template:
 
     if not _NAME.fullmatch(name):
         raise TemplateBroken(f"{name[:80]!a} is not the name of a template", allowed="NAME.md.j2 or NAME.txt.j2")
-    folders = [folder for folder in (templates, content_dir() / "templates") if folder is not None]
+    folders = tuple(folder for folder in (templates, content_dir() / "templates") if folder is not None)
     environment = _environment(lang, folders, plain=name.endswith(".txt.j2"))
     try:
         return environment.get_template(name)
@@ -96,11 +97,13 @@ def _render(template: Template, context: Mapping[str, object]) -> str:
     except OpsError:
         raise
     except Exception as error:  # noqa: BLE001 - a template may fail in any way Python can; the reader gets its line
-        raise _broken(error, name, [Path(template.filename or name).parent]) from None
+        raise _broken(error, name, (Path(template.filename or name).parent,)) from None
     return align_tables(text) if name.endswith(".md.j2") else text
 
 
-def _environment(lang: str, folders: list[Path], *, plain: bool) -> Environment:
+# The documents of one incident share most of their parts: they are compiled once, and again when their file changes.
+@functools.lru_cache(maxsize=8)
+def _environment(lang: str, folders: tuple[Path, ...], *, plain: bool) -> Environment:
     from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -188,8 +191,8 @@ def _shown(value: object) -> str:
     return str(value)
 
 
-def _broken(error: BaseException, name: str, folders: list[Path]) -> TemplateBroken:
-    from jinja2 import TemplateNotFound, TemplateSyntaxError
+def _broken(error: BaseException, name: str, folders: tuple[Path, ...]) -> TemplateBroken:
+    from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError
 
     places = ", ".join(str(folder) for folder in folders)
     if isinstance(error, TemplateNotFound):
@@ -205,7 +208,7 @@ def _broken(error: BaseException, name: str, folders: list[Path]) -> TemplateBro
         return TemplateBroken(
             f"the template {name} cannot be read: {error.strerror}", where=str(error.filename or places)
         )
-    what = visible(str(error)) or type(error).__name__
+    what = visible(str(error) if isinstance(error, TemplateError) else f"{type(error).__name__}: {error}")
     return TemplateBroken(f"the template {name} failed: {what}", where=_line_in_template(error) or places)
 
 

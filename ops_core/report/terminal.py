@@ -59,7 +59,7 @@ class Look:
 
     def paint(self, text: str, style: str) -> str:
         """`text` in a style, where there is colour."""
-        return f"\x1b[{style}m{text}\x1b[0m" if self.colour and style else text
+        return f"\x1b[{style}m{text}\x1b[0m" if self.colour and style and text else text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ class Advice:
 class Result:
     """What an observation came to. Counts are checks; `advice` is ordered by urgency, the most urgent first.
 
-    `command` is what to type next where no advice says so.
+    `command` is what to type next where no advice says so; `notes` are said above the time.
     """
 
     verdict: Verdict
@@ -103,6 +103,7 @@ class Result:
     record: str
     interrupted: str = ""
     command: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def verdict_lines(result: Result, look: Look) -> list[str]:
@@ -141,7 +142,7 @@ def label_lines(rows: Iterable[Row], look: Look, *, label_width: int = 0) -> lis
         parts = [value] if row.copied else wrap(value, room)
         for number, part in enumerate(parts):
             lead = pad(label if number == 0 else "", labels)
-            lines.append(f" {lead}   {look.paint(part, row.style)}".rstrip())
+            lines.append(f" {lead}   {look.paint(part.rstrip(), row.style)}".rstrip())
     return lines
 
 
@@ -198,6 +199,7 @@ def _closing_rows(result: Result, look: Look) -> list[Row]:
     rows = []
     if result.interrupted:
         rows.append(Row(label=_("ended"), value=result.interrupted, style=YELLOW))
+    rows += [Row(label=_("note"), value=note) for note in result.notes]
     rows.append(Row(label=_("time"), value=spent(result.used_s, result.total_s, _)))
     if result.record:
         rows.append(Row(label=_("record"), value=result.record, copied=True))
