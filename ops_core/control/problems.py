@@ -8,7 +8,7 @@ from pathlib import Path
 from ops_core.errors import OpsError
 
 CREATE_COMMAND = "ops init"
-VERIFY_COMMAND = "ops audit verify"
+STATUS_COMMAND = "ops estop status"
 
 
 class StoreUnusable(OpsError):
@@ -54,7 +54,7 @@ def from_sqlite(path: Path, error: sqlite3.Error) -> OpsError:
         return StoreUnusable(
             "a change of the control store was interrupted and is not yet undone",
             where=str(path),
-            next_step=f"{VERIFY_COMMAND}: opening the store for writing undoes it",
+            next_step=f"{STATUS_COMMAND}: opening the store for writing undoes it",
         )
     if name.startswith("SQLITE_FULL"):
         return StoreUnusable("the control store cannot be changed: the disk is full", where=str(path))

@@ -1,8 +1,8 @@
 """Reading the control store for probes and the header: fast, read-only, and without ever raising for its sake.
 
 The store is opened read-only, so looking changes nothing, not even to undo a change whose writer was killed; that shows
-as a problem until the store is next opened for writing. What is read proves itself as it does when the store is opened
-for writing, except for SQLite's `quick_check`, which reads every page: no value is believed that is not hashed.
+as a problem until the store is next opened for writing. The proof asked for is the one that opening for writing asks
+for, so that a probe never calls released what a remediation would find unusable.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ops_core.clock import isoformat
-from ops_core.control import files, schema, verified
+from ops_core.control import files, verified
 from ops_core.control.model import ControlState, effective_gate
 from ops_core.control.problems import StoreMissing, from_sqlite, untrusted
 from ops_core.control.verified import GoodVersion
@@ -34,9 +34,7 @@ def read_control(path: Path, now: datetime, *, busy_timeout_s: float = BUSY_TIME
     problem = ""
     try:
         with _reading(path, busy_timeout_s) as connection:
-            recorded = verified.read_recorded(connection)
-            verified.check_tail(connection, recorded)
-            state = recorded.state
+            state = verified.prove(connection, path).state
             gate = effective_gate(state, now).value
     except OpsError as error:
         problem = error.what + (f" (next: {error.next_step})" if error.next_step else "")
@@ -74,7 +72,7 @@ def read_last_good(
     """
     try:
         with _reading(path, busy_timeout_s) as connection:
-            verified.check_tail(connection, verified.read_recorded(connection))
+            verified.prove(connection, path)
             return verified.read_good(connection, target, "release"), verified.read_good(connection, target, "config")
     except StoreMissing:
         return None, None
@@ -96,7 +94,6 @@ def _reading(path: Path, busy_timeout_s: float) -> Iterator[sqlite3.Connection]:
             connection.execute("PRAGMA cell_size_check = ON")
             # One transaction: values that are compared with each other must have been written together.
             connection.execute("BEGIN")
-            schema.check_identity(connection)
             yield connection
     except sqlite3.Error as error:
         raise from_sqlite(path, error) from None

@@ -60,8 +60,8 @@ class ControlPlane:
         try:
             with self._connect() as store, store.snapshot() as found:
                 state = found.state
-        except OpsError as error:
-            state = model.unknown(error.what, error.next_step)
+        except Exception as error:  # noqa: BLE001 — a damaged file may fail in any way; whichever it is, it is stopped
+            state = model.unknown(*_told(error))
         # Read after the store: an engaging that found the store unusable meanwhile must not be missed.
         return _latched(state, files.read_latch(self.path))
 
@@ -88,8 +88,7 @@ class ControlPlane:
             latch = files.write_latch(self.path, fit_reason, who, self._clock.now())
             if not isinstance(error, Exception):
                 raise
-            what, remedy = (error.what, error.next_step) if isinstance(error, OpsError) else (repr(error), "")
-            return _latched(model.unknown(what, remedy), latch)
+            return _latched(model.unknown(*_told(error)), latch)
 
     def release(self, reason: str, *, actor: str | None = None, expected_version: int | None = None) -> ControlState:
         """Release the emergency stop, a latch beside the store included.
@@ -270,6 +269,11 @@ def _latched(state: ControlState, latch: Latch | None) -> ControlState:
     if latch is None:
         return state
     return replace(state, stopped=True, stop_reason=latch.reason, stopped_by=latch.actor, stopped_at=latch.at)
+
+
+def _told(error: Exception) -> tuple[str, str]:
+    """What is wrong and what to do about it."""
+    return (error.what, error.next_step) if isinstance(error, OpsError) else (repr(error), "")
 
 
 def _check_version(target: str, kind: str, name: str, digest: str) -> None:

@@ -40,6 +40,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+_DAMAGE = (ValueError, TypeError, KeyError, OverflowError, RecursionError, MemoryError, OSError)
 BUSY_TIMEOUT_S = 5.0
 BUSY_TIMEOUT_MAX_S = 60.0
 MAX_SUBJECT_CHARS = 255
@@ -176,7 +177,7 @@ class Store:
             StoreUnusable: the store does not prove itself, or cannot be changed.
             StoreConflict: a constraint of the tables forbids the change.
         """
-        with _translated(self.path):
+        with _distrusted(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
         with self._ended_by("COMMIT"), _translated(self.path):
             yield Transaction(self.path, self._connection, self._proven())
@@ -188,7 +189,7 @@ class Store:
         Raises:
             StoreUnusable: the store does not prove itself.
         """
-        with _translated(self.path):
+        with _distrusted(self.path):
             self._connection.execute("PRAGMA query_only = ON")
             self._connection.execute("BEGIN")
         try:
@@ -204,15 +205,10 @@ class Store:
         Raises:
             StoreUnusable: naming what is wrong.
         """
-        with _translated(self.path):
+        with _distrusted(self.path):
             self._connection.execute("BEGIN")
-        with self._ended_by("ROLLBACK"), _translated(self.path):
-            _believe(self.path, lambda: schema.check_identity(self._connection))
-            (said,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
-            if said != "ok":
-                raise untrusted(self.path, str(said))
-            recorded = self._proven()
-            _believe(self.path, lambda: verified.check_tail(self._connection, recorded))
+        with self._ended_by("ROLLBACK"), _distrusted(self.path):
+            verified.prove(self._connection, self.path)
 
     def _proven(self) -> Recorded:
         return _believe(self.path, lambda: verified.read_recorded(self._connection))
@@ -221,7 +217,7 @@ class Store:
     def _ended_by(self, statement: str) -> Iterator[None]:
         try:
             yield
-            with _translated(self.path):
+            with _distrusted(self.path):
                 self._connection.execute(statement)
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
@@ -265,7 +261,7 @@ def connect(
 
 def _open(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
     timeout_s = min(max(busy_timeout_s, 0.0), BUSY_TIMEOUT_MAX_S)
-    with _translated(path):
+    with _distrusted(path):
         # mode=rw: a store that vanished meanwhile must not come back empty.
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=timeout_s, isolation_level=None
@@ -354,9 +350,20 @@ def _translated(path: Path) -> Iterator[None]:
         raise from_sqlite(path, error) from None
 
 
+@contextlib.contextmanager
+def _distrusted(path: Path) -> Iterator[None]:
+    """The same for statements of our own, for which the file can only be to blame if anything else goes wrong.
+
+    What SQLite says about a damaged schema quotes it, and Python fails to decode that: no `sqlite3.Error`.
+    """
+    try:
+        with _translated(path):
+            yield
+    except _DAMAGE as error:
+        raise untrusted(path, str(error) or type(error).__name__) from None
+
+
 def _believe(path: Path, prove: Callable[[], T]) -> T:
     """Run a proof; where it fails, the store is unusable."""
-    try:
+    with _distrusted(path):
         return prove()
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        raise untrusted(path, str(error)) from None

@@ -5,8 +5,8 @@ back. So the control row carries a seal over its values and the head of the audi
 audit row, and the state must be the one that the audit row of its last change recorded.
 
 What opening checks is bounded: the newest `TAIL_ROWS` rows of the chain link by link, that the chain begins at 1 and
-has as many rows as its head says. An edit further back is found by `verify_whole_chain` (about 10 µs a row), which
-`ops audit verify` runs; reading a long history at every probe would take its time from the probes.
+has as many rows as its head says. An edit further back is found by `verify_whole_chain` (about 8 µs a row), which
+`ControlPlane.verify_chain` runs; reading a long history at every probe would take its time from the probes.
 
 Every function here must run inside one transaction, so that what is compared was written together.
 """
@@ -17,10 +17,12 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from ops_core.clock import parse_instant
 from ops_core.control.audit import GENESIS_HASH, AuditRow, ChainCheck, digest, verify_row, verify_rows
 from ops_core.control.model import ControlState, from_values
+from ops_core.control.schema import check_identity
 
 TAIL_ROWS = 64
 GOOD_MARKED = "good.marked"
@@ -116,6 +118,28 @@ def read_recorded(connection: sqlite3.Connection) -> Recorded:
     made_by = audit_row(connection, changed_seq)
     if made_by is None or made_by.data.get("state") != {**recorded.state.as_dict(), "version": recorded.state.version}:
         raise ValueError(f"its control state is not the one that audit row {changed_seq} recorded")
+    return recorded
+
+
+def prove(connection: sqlite3.Connection, path: Path) -> Recorded:
+    """All that opening verifies: identity and schema, SQLite's own check, the control row, the newest audit rows.
+
+    Raises:
+        ValueError: naming what is wrong.
+        sqlite3.Error: the file cannot be read as a database.
+        OSError: the file cannot be looked at.
+    """
+    check_identity(connection)
+    # SQLite takes a last page that was cut for a whole one if what is missing was empty. Nobody can be writing to the
+    # file now: we are reading it.
+    (pages,), (page_bytes,) = (connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size"))
+    if (found := path.stat().st_size) < pages * page_bytes:
+        raise ValueError(f"its file was cut: {found} bytes are left of {pages * page_bytes}")
+    (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if said != "ok":
+        raise ValueError(f"SQLite finds it damaged: {said}")
+    recorded = read_recorded(connection)
+    check_tail(connection, recorded)
     return recorded
 
 
