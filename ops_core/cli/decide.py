@@ -30,14 +30,14 @@ def decide(
     from ops_core.decision.match import advice_for_unknown
     from ops_core.decision.match import decide as match
     from ops_core.observation.record import read_observation
-    from ops_core.remediation.catalogue import load
+    from ops_core.remediation.catalogue import load_catalogue
 
     settings = settings_of(config, profile)
     language = language_of(settings, lang)
     path = report or settings.reports_dir / "observe" / "latest.json"
     observation = read_observation(path)
     decisions = match(
-        proven_table(settings, load(settings).names()),
+        proven_table(settings, load_catalogue(settings).names()),
         observation.findings,
         observation.facts,
         observation.unknown,

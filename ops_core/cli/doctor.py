@@ -116,9 +116,9 @@ def _secret(settings: Settings, name: str) -> str:
 
 def _decisions(settings: Settings) -> str:
     from ops_core.decision.inforce import proven_table
-    from ops_core.remediation.catalogue import load
+    from ops_core.remediation.catalogue import load_catalogue
 
-    rows = proven_table(settings, load(settings).names()).rows
+    rows = proven_table(settings, load_catalogue(settings).names()).rows
     return f"{len(rows)} rows, proven: every finding has one, every row can be reached"
 
 

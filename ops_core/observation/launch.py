@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ops_core.config import Settings
 from ops_core.content import content_dir
-from ops_core.errors import OpsError
+from ops_core.errors import OpsError, UsageError
 from ops_core.observation.record import Observation, read_observation
 
 GRACE_S = 15.0
@@ -40,16 +40,16 @@ def suite_paths(settings: Settings, suite: str) -> tuple[Path, ...]:
     """The folders that hold a suite: the shipped one and the user's own.
 
     Raises:
-        ObservationFailed: neither exists.
+        UsageError: neither exists.
     """
-    own, shipped = settings.root / "checks", content_dir() / "checks" / suite
-    folders = []
-    if own.is_dir():
-        folders.append(own)
-    if suite in settings.suites and shipped.is_dir() and shipped.parent.resolve() != own.resolve():
-        folders.append(shipped)
-    if not folders:
-        raise ObservationFailed(f"there is no suite {suite!r}", where=str(own), next_step="ops init")
+    own, shipped = settings.root / "checks", content_dir() / "checks"
+    known = {folder.name for root in (own, shipped) if root.is_dir() for folder in root.iterdir() if folder.is_dir()}
+    if suite not in known or not suite.isidentifier():
+        allowed = ", ".join(sorted(name for name in known if name.isidentifier() and name[0] != "_"))
+        raise UsageError(f"there is no suite {suite!r}", where=str(own), allowed=allowed or "none", next_step="ops init")
+    folders = [own] if own.is_dir() else []
+    if suite in settings.suites and (shipped / suite).is_dir() and shipped.resolve() != own.resolve():
+        folders.append(shipped / suite)
     return tuple(folders)
 
 

@@ -1,0 +1,133 @@
+"""The command `ops` as a person types it: real processes, real files, exit codes and messages."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+OPS = [sys.executable, "-c", "from ops_core.cli import run; run()"]
+
+
+def ops(*args: str, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("OPS_")}
+    return subprocess.run(
+        [*OPS, *args], cwd=cwd, env={**clean, **(env or {})}, capture_output=True, text=True, timeout=90
+    )
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    done = ops("init", "mine", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    return tmp_path / "mine"
+
+
+def test_new_repository_runs_at_once(repository: Path) -> None:
+    """After `ops init`, looking is HEALTHY, doctor finds everything in order, decide has nothing to decide."""
+    seen = ops("observe", cwd=repository)
+    assert seen.returncode == 0, seen.stdout + seen.stderr
+    assert "VERDICT   HEALTHY" in seen.stdout
+    doctor = ops("doctor", cwd=repository)
+    assert (doctor.returncode, doctor.stdout.splitlines()[-1]) == (0, "all 6 in order")
+    decided = ops("decide", cwd=repository)
+    assert decided.returncode == 0
+    assert decided.stdout.startswith("observation 2")
+
+
+def test_bare_pytest_touches_nothing(repository: Path) -> None:
+    """In a user's repository `pytest` alone collects no operational check."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q"], cwd=repository, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 5, done.stdout
+    assert not (repository / "reports").exists()
+
+
+def test_findings_end_with_one_and_say_what_to_do(repository: Path) -> None:
+    """A failing check of one's own: exit 1, its row in the table speaks, decide says the same in JSON."""
+    toml = repository / "ops.toml"
+    toml.write_text(toml.read_text().replace("disk_free_min_percent = 5", "disk_free_min_percent = 101"))
+    seen = ops("observe", "--json", cwd=repository)
+    assert seen.returncode == 1
+    document = json.loads(seen.stdout)
+    assert document["verdict"] == "UNHEALTHY"
+    decided = ops("decide", "--json", cwd=repository)
+    assert decided.returncode == 1
+    (decision,) = json.loads(decided.stdout)["decisions"]
+    assert (decision["row_id"], decision["target"], decision["remediation"]) == ("disk-low", "this-host", None)
+
+
+def test_replay_judges_a_recording_with_the_checks_of_today(repository: Path) -> None:
+    """A recording that was HEALTHY is UNHEALTHY under a stricter check, and a damaged one is a clear error."""
+    assert ops("observe", cwd=repository).returncode == 0
+    check = repository / "checks" / "observe" / "check_disk.py"
+    check.write_text(check.read_text().replace("assert free >= least", "assert free > 1000"))
+    latest = repository / "reports" / "observe" / "latest.json"
+    assert ops("observe", "--replay", str(latest), cwd=repository).returncode == 1
+    latest.write_text(latest.read_text()[:-100])
+    broken = ops("observe", "--replay", str(latest), cwd=repository)
+    assert broken.returncode == 64
+    assert "the report cannot be read" in broken.stderr
+
+
+def test_emergency_stop_and_gate(repository: Path) -> None:
+    """Engaging needs no reason, releasing does; the gate takes its modes and nothing else; a missing store is stopped."""
+    assert "released" in ops("estop", "status", cwd=repository).stdout
+    assert ops("estop", "engage", cwd=repository).returncode == 0
+    assert "ENGAGED" in ops("estop", "status", cwd=repository).stdout
+    refused = ops("estop", "release", cwd=repository)
+    assert (refused.returncode, "--reason" in refused.stderr) == (64, True)
+    assert ops("estop", "release", "--reason", "tested", cwd=repository).returncode == 0
+    assert json.loads(ops("gate", "status", "--json", cwd=repository).stdout)["gate_in_force"] == "DRY_RUN"
+    wrong = ops("gate", "set", "WIDE_OPEN", "--reason", "x", cwd=repository)
+    assert (wrong.returncode, "DRY_RUN" in wrong.stderr) == (64, True)
+    assert ops("gate", "set", "MOCK_ONLY", "--reason", "a drill", cwd=repository).returncode == 0
+    for file in (repository / "state").iterdir():
+        file.unlink()
+    assert "ENGAGED" in ops("estop", "status", cwd=repository).stdout
+    assert ops("observe", cwd=repository).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["no-such-verb"], 64, "No such command"),
+        (["observe", "--suite", "nope"], 64, "there is no suite 'nope'"),
+        (["observe", "--profile", "nope"], 64, "there is no profile 'nope'"),
+        (["decide", "nowhere.json"], 64, "the report does not exist"),
+        (["decide"], 64, "the report does not exist"),
+        (["observe", "--lang", "fr"], 64, "there is no language 'fr'"),
+        (["init"], 2, "is there already; nothing was written"),
+        (["gate", "set", "REAL_ENABLED", "--reason", "x", "--for", "1y"], 64, "is not a span of time"),
+        (["observe", "--config", "nowhere.toml"], 64, "does not exist"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_is_a_message_not_a_traceback(repository: Path, args: list[str], code: int, said: str) -> None:
+    """Whatever is typed wrong: a message, the right exit code, and the same in JSON."""
+    done = ops(*args, cwd=repository)
+    assert (done.returncode, said in done.stderr, "Traceback" in done.stderr) == (code, True, False), done.stderr
+    document = json.loads(ops(*args, "--json", cwd=repository).stdout)
+    assert document["exit_code"] == code
+
+
+def test_help_names_every_verb(tmp_path: Path) -> None:
+    """`ops --help` lists the verbs and the exit codes, and works where there is no configuration."""
+    done = ops("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for word in ("observe", "decide", "remediate", "incident", "postmortem", "drill", "estop", "gate", "init", "doctor"):
+        assert f"  {word} " in done.stdout
+    assert "64 usage" in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_the_verbs(tmp_path: Path, shell: str) -> None:
+    """Shell completion offers the verbs."""
+    words = {"COMP_WORDS": "ops es", "COMP_CWORD": "1", "_TYPER_COMPLETE_ARGS": "ops es"}
+    done = ops(cwd=tmp_path, env={"_OPS_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_FISH_ACTION": "get-args", **words})
+    assert "estop" in done.stdout, done.stdout + done.stderr
