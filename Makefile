@@ -40,9 +40,7 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 bench: $(READY)
-	@set -e; for script in benchmarks/[!_]*.py; do \
-	    test -e "$$script" || { echo "there are no benchmarks"; exit 1; }; \
-	    echo "== $$script"; $(BIN)/python "$$script"; done
+	@$(BIN)/python -m benchmarks
 
 dist: $(READY)
 	rm -rf dist
