@@ -14,8 +14,10 @@ import pytest
 from support import ROOT, project_files
 
 MODULE_LINES_MAX = 399
-TEST_LINES_MAX = 499  # a list of cases is read from anywhere, not from the top
 FUNCTION_LINES_MAX = 69
+# A list of cases is read from anywhere, not from the top.
+TEST_MODULE_LINES_MAX = 599
+TEST_FUNCTION_LINES_MAX = 99
 REASON_CHARS_MIN = 3
 
 # Where a test may let real time pass, and why nothing else would do.
@@ -83,25 +85,25 @@ def test_every_module_says_why_it_exists() -> None:
 
 
 def test_modules_are_short() -> None:
-    """No module has 400 lines or more, no file of tests 500 or more."""
+    """No module has 400 lines or more, no file of tests 600 or more."""
     complaints = []
     for path in python_files():
         length = len(path.read_text(encoding="utf-8").splitlines())
-        if length > (TEST_LINES_MAX if path in inside("tests") else MODULE_LINES_MAX):
+        if length > (TEST_MODULE_LINES_MAX if path in inside("tests") else MODULE_LINES_MAX):
             complaints.append(f"{at(path, length)}: {length} lines")
     agree(complaints)
 
 
 def test_functions_are_short() -> None:
-    """No function has 70 lines or more."""
-    agree(
-        [
-            f"{at(path, one.lineno)}: {one.name} has {length} lines"
-            for path in python_files()
-            for one in functions(path)
-            if (length := (one.end_lineno or one.lineno) - one.lineno + 1) > FUNCTION_LINES_MAX
-        ]
-    )
+    """No function has 70 lines or more, none of the tests 100 or more."""
+    complaints = []
+    for path in python_files():
+        allowed = TEST_FUNCTION_LINES_MAX if path in inside("tests") else FUNCTION_LINES_MAX
+        for one in functions(path):
+            length = (one.end_lineno or one.lineno) - one.lineno + 1
+            if length > allowed:
+                complaints.append(f"{at(path, one.lineno)}: {one.name} has {length} lines")
+    agree(complaints)
 
 
 def test_suppressions_give_their_reason() -> None:
