@@ -28,6 +28,8 @@ def summary_lines(
         advice = _advice(observation, settings, invoked_from)
     except OpsError as error:
         told.append(f"no advice: {error.what} ({error.where})")
+    if settings.drill and any(t.supervisor_conf and not t.supervisor_conf.exists() for t in settings.targets):
+        told.append("the embedded stack is not up; `ops drill up` starts it")
     told += [f"{j.check}[{j.target}] was good only after a retry" for j in observation.judgements if j.retried]
     counts = Counter(judgement.judged for judgement in observation.judgements)
     result = Result(
@@ -44,8 +46,9 @@ def summary_lines(
         record=shown_path(record, invoked_from),
         interrupted=observation.interrupted,
         command=_next_command(observation, settings, invoked_from),
+        notes=tuple(told),
     )
-    return ["", *(f" note: {look.clean(one)}" for one in told), *verdict_lines(result, look)]
+    return ["", *verdict_lines(result, look)]
 
 
 def shown_path(path: Path, base: Path) -> str:

@@ -101,7 +101,11 @@ def read_socket(conf: Path) -> tuple[str, tuple[str, str] | None]:
         section = parser["unix_http_server"]
         path = section["file"].replace("%(here)s", str(conf.parent))
     except (OSError, UnicodeDecodeError, configparser.Error, KeyError) as error:
-        why = f"no {error} in it" if isinstance(error, KeyError) else error
+        why = str(error).splitlines()[0]
+        if isinstance(error, KeyError):
+            why = f"no {error} in it"
+        elif isinstance(error, OSError):
+            why = error.strerror or why
         raise CannotLook(f"supervisord's configuration cannot be used: {why}", where=str(conf)) from None
     auth = (section["username"], section["password"]) if "username" in section and "password" in section else None
     return path, auth
