@@ -133,11 +133,12 @@ def write_latch(store: Path, reason: str, actor: str, now: datetime) -> Latch:
                 temporary.replace(path)
                 sync_folder(store.parent)
         finally:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError, ValueError):
                 temporary.unlink()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         latch = read_latch(store)
-        if latch is not None:
+        # Only one that was really seen: where we may not even look, others may see no latch and go on.
+        if latch is not None and latch.identity:
             return latch
         raise StoreUnusable(
             f"the emergency stop could NOT be recorded: {_why(error)}",

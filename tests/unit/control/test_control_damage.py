@@ -1,5 +1,6 @@
 """A damaged or edited store is STOPPED with a reason: never a traceback, and never more permission than before."""
 
+import dataclasses
 import shutil
 import sqlite3
 from contextlib import closing
@@ -223,6 +224,30 @@ def test_edited_or_deleted_records_are_stopped(tmp_path, statement):
     plane = history(path, stopped=False)
     assert not plane.state().stopped
     tamper(path, statement)
+    assert_stopped(plane, path)
+
+
+def test_a_newest_row_that_was_rewritten_with_its_hash_is_stopped(tmp_path):
+    """The newest row has no successor to betray it; the head that the control row names does."""
+    path = tmp_path / "control.db"
+    plane = history(path, stopped=False)
+    with plane.transaction() as change:
+        row = change.audit(at=NOW, actor="kim", action="a.b")
+    forged = dataclasses.replace(row, actor="lee")
+    tamper(path, f"UPDATE audit SET actor = 'lee', hash = '{forged.expected_hash()}' WHERE seq = {row.seq}")
+    assert_stopped(plane, path)
+
+
+def test_damage_that_only_sqlite_finds_is_stopped(tmp_path):
+    """A ruined page of a table that nobody reads just now is found all the same."""
+    path = tmp_path / "control.db"
+    plane = history(path, stopped=False)
+    with closing(sqlite3.connect(path)) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'incident'").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff")
     assert_stopped(plane, path)
 
 

@@ -171,6 +171,15 @@ def test_no_place_for_a_latch_is_never_acknowledged(tmp_path):
         files.write_latch(tmp_path / "state" / "control.db", "r", "kim", NOW)
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
+def test_a_latch_that_cannot_even_be_looked_for_is_never_acknowledged(tmp_path, name):
+    """Not being able to look counts as stopped for us, but others may look elsewhere: it was NOT recorded."""
+    store = tmp_path / name / "control.db"
+    assert "cannot be looked at" in files.read_latch(store).reason
+    with pytest.raises(StoreUnusable, match="could NOT be recorded"):
+        files.write_latch(store, "r", "kim", NOW)
+
+
 def test_latch_makes_its_folder(tmp_path):
     """Engaging works before anything was set up."""
     store = tmp_path / "a" / "b" / "control.db"
