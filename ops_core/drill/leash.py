@@ -5,8 +5,10 @@ is PR_SET_PDEATHSIG, but that fires when the *thread* that started us ends, and 
 thread would lose it in mid-rehearsal. A pipe is closed by the kernel when the last process that holds it is gone, and
 with O_ASYNC the kernel turns that into a signal; no thread of ours has to be awake for it.
 
-The services are tied to supervisord in the same way (`services/base.py`), so they go down with it whatever kills it.
-This file is run by its path, so that it works wherever `ops_core` is imported from.
+The signal is SIGKILL: it works while supervisord is stopped or busy, and it works now. All that is left behind are its
+socket and its pid file, which the next start removes. The services are tied to supervisord in the same way
+(`services/base.py`), so they go down with it whatever kills it. This file is run by its path, so that it works wherever
+`ops_core` is imported from.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ def main(arguments: list[str]) -> None:
     """`leash.py tied|free CONFIGURATION`: become the supervisor of that configuration."""
     mode, configuration = arguments
     if mode == "tied":
-        tie(0, signal.SIGTERM)
+        tie(0, signal.SIGKILL)
     # supervisor speaks to the Python versions of many years; what it is warned of is not the operator's business.
     warnings.simplefilter("ignore")
     from supervisor.supervisord import main as supervisord  # type: ignore[import-untyped]  # it has none

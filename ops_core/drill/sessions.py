@@ -21,7 +21,9 @@ def members(session: int, mark: Path) -> tuple[int, ...]:
         if its_session != session or its_state in ("Z", "X"):
             continue
         with contextlib.suppress(OSError):
-            if os.fsencode(mark) in (process / "cmdline").read_bytes():
+            arguments = (process / "cmdline").read_bytes()
+            # A process that is about to be gone has lost its arguments already, but is still there.
+            if not arguments or os.fsencode(mark) in arguments:
                 found.append(int(process.name))
     return tuple(found)
 

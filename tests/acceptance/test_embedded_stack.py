@@ -1,6 +1,5 @@
 """The embedded stack as a whole: real processes, real faults, and nothing left behind."""
 
-import http.client
 import os
 import signal
 import socket
@@ -12,13 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from embedded import get, guard, well
 
 from ops_core.clock import ManualClock, SystemClock
 from ops_core.config import load_settings, read_secret
 from ops_core.drill import sessions
-from ops_core.drill.fault import RESTART, ROLLBACK_CONFIG, ROLLBACK_RELEASE
-from ops_core.drill.faults import CATALOGUE
-from ops_core.drill.layout import GOOD_CONFIG, GOOD_RELEASE, SERVICES, swap_link
+from ops_core.drill.faults import FAULTS
+from ops_core.drill.layout import SERVICES
 from ops_core.drill.ports import HOST, PortTaken
 from ops_core.drill.stack import EmbeddedStack
 from ops_core.drill.waiting import Overdue, wait_until
@@ -42,104 +41,6 @@ if "detached" not in sys.argv:
 """
 
 
-def get(stack, path, secret=None, service="core"):
-    """The status of a GET, None when there is no answer."""
-    connection = http.client.HTTPConnection(HOST, stack.ports[service], timeout=3)
-    try:
-        connection.request("GET", path, headers={} if secret is None else {"X-Internal-Secret": secret})
-        return connection.getresponse().status
-    except OSError:
-        return None
-    finally:
-        connection.close()
-
-
-def stream_says(stack):
-    """What comes on the event stream within half a second: bytes, b"" for silence, None for no stream."""
-    try:
-        with socket.create_connection((HOST, stack.ports["core"]), timeout=3) as stream:
-            stream.sendall(b"GET /api/thoughts/sse HTTP/1.1\r\n\r\n")
-            with stream.makefile("rb") as lines:
-                if b" 200 " not in lines.readline():
-                    return None
-                while lines.readline().strip():
-                    pass
-                stream.settimeout(0.5)
-                try:
-                    return lines.readline()
-                except TimeoutError:
-                    return b""
-    except OSError:
-        return None
-
-
-def guard(stack):
-    """The guard asked three ways: without, wrong, right."""
-    path = "/api/revalidate/status"
-    return get(stack, path), get(stack, path, "WRONG"), get(stack, path, stack.secret)
-
-
-def well(stack):
-    """Whether a person with curl would call all of it healthy."""
-    return (
-        get(stack, "/api/health") == 200
-        and get(stack, "/health", service="soul") == 200
-        and get(stack, "/", service="dashboard") == 200
-        and guard(stack) == (401, 401, 200)
-        and stream_says(stack) == b": heartbeat\n"
-        and all(stack.system_state(service) not in ("T", "X") for service in SERVICES)
-        and all(stack.layout.release_link(s).exists() and stack.layout.config_link(s).exists() for s in SERVICES)
-    )
-
-
-def by_hand(stack, fault):
-    """What a person does for that remediation."""
-    if fault.remediation == ROLLBACK_RELEASE:
-        swap_link(stack.layout.release_link(fault.service), GOOD_RELEASE)
-    elif fault.remediation == ROLLBACK_CONFIG:
-        swap_link(stack.layout.config_link(fault.service), GOOD_CONFIG)
-    else:
-        assert fault.remediation == RESTART
-    stack.restart(fault.service)
-
-
-def took(action):
-    """Seconds that something took."""
-    begun = CLOCK.monotonic()
-    action()
-    return CLOCK.monotonic() - begun
-
-
-SYMPTOMS = {
-    "killed": lambda s: get(s, "/api/health") is None and s.process("core").state == "EXITED",
-    "frozen": lambda s: s.system_state("core") == "T" and s.process("core").state == "RUNNING",
-    "answering-5xx": lambda s: get(s, "/api/health") == 500 and guard(s) == (503, 503, 503),
-    "stream-silent": lambda s: get(s, "/api/health") == 200 and stream_says(s) == b"",
-    "slow": lambda s: took(lambda: get(s, "/api/health")) > 1.0 and guard(s) == (401, 401, 200),
-    "soul-killed": lambda s: get(s, "/health", service="soul") is None and get(s, "/api/health") == 200,
-    "dashboard-5xx": lambda s: get(s, "/", service="dashboard") == 500 and get(s, "/api/health") == 200,
-    "incurable": lambda s: get(s, "/api/health") == 503 and guard(s) == (401, 401, 200),
-    "secret-missing": lambda s: get(s, "/api/health") == 200 and guard(s) == (200, 200, 200),
-    "wrong-secret": lambda s: get(s, "/api/health") == 200 and guard(s) == (401, 401, 401),
-    "bad-release": lambda s: get(s, "/api/health") == 500 and guard(s) == (401, 401, 200),
-    "release-missing": lambda s: get(s, "/api/health") == 200 and not s.layout.release_link("core").exists(),
-    "config-missing": lambda s: get(s, "/api/health") == 200 and not s.layout.config_link("core").exists(),
-    "crashing-release": lambda s: get(s, "/api/health") is None and s.process("core").state == "EXITED",
-    "crashing-config": lambda s: get(s, "/api/health") is None and s.process("core").state == "EXITED",
-    "bad-config": lambda s: get(s, "/api/health") == 503 and guard(s) == (401, 401, 200),
-    "unguarded-release": lambda s: get(s, "/api/health") == 200 and guard(s) == (200, 401, 200),
-    "header-renamed": lambda s: get(s, "/api/health") == 200 and guard(s) == (401, 401, 401),
-    "silent-release": lambda s: get(s, "/api/health") == 200 and stream_says(s) == b"",
-    "slow-release": lambda s: took(lambda: get(s, "/api/health")) > 1.0 and guard(s) == (401, 401, 200),
-    "secret-missing-half-undone": lambda s: guard(s) == (200, 200, 200) and s.layout.versions_good("core"),
-    "wrong-secret-half-undone": lambda s: guard(s) == (401, 401, 401) and s.layout.versions_good("core"),
-    "frozen-after-release": lambda s: s.system_state("core") == "T" and s.layout.in_force("core")[0] == "v2",
-    "frozen-after-config": lambda s: s.system_state("core") == "T" and s.layout.in_force("core")[1] == "2.env",
-    "good-release-lost": lambda s: get(s, "/api/health") == 200 and not s.layout.release_link("core").exists(),
-}
-EVERY_FAULT = pytest.mark.parametrize("fault", CATALOGUE, ids=lambda f: f.name)
-
-
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory):
     """One stack for the tests that leave it as they found it."""
@@ -161,41 +62,6 @@ def run_owner(work_dir, *words):
 def gone(pids):
     """Whether none of these processes lives."""
     return all(sessions.state(pid) in ("X", "Z") for pid in pids)
-
-
-@EVERY_FAULT
-def test_a_fault_is_real_and_its_remedy_heals_it(stack, fault):
-    """Each fault has the effect it is named for, and goes by the remediation in the catalogue, done by hand."""
-    fault.inject(stack)
-    try:
-        assert fault.in_force(stack)
-        assert SYMPTOMS[fault.name](stack)
-        by_hand(stack, fault)
-        assert fault.in_force(stack) == (fault.heals_by is None)
-        assert well(stack) == (fault.heals_by is not None)
-    finally:
-        fault.withdraw(stack)
-
-
-@EVERY_FAULT
-def test_a_fault_can_be_withdrawn_and_put_in_again(stack, fault):
-    """Withdrawing heals without any remedy, any number of times; each fault was injected before, and is again."""
-    fault.inject(stack)
-    assert fault.in_force(stack)
-    fault.withdraw(stack)
-    fault.withdraw(stack)
-    assert well(stack)
-    assert stack.layout.versions_good(fault.service)
-
-
-def test_one_fault_replaces_another(stack):
-    """Injecting starts from a good service, whatever was done to it before."""
-    by_name = {fault.name: fault for fault in CATALOGUE}
-    for name in ("frozen", "killed", "bad-release", "secret-missing", "answering-5xx", "stream-silent", "frozen"):
-        by_name[name].inject(stack)
-        assert SYMPTOMS[name](stack)
-    by_name["frozen"].withdraw(stack)
-    assert well(stack)
 
 
 def test_a_deployment_counts_after_the_restart(stack):
@@ -308,10 +174,9 @@ def test_stopping_leaves_nothing_behind(tmp_path):
 
 def test_stopping_is_quick_also_with_a_frozen_service(tmp_path):
     """A service that was stopped by a signal is woken to hear that it is to end."""
-    by_name = {fault.name: fault for fault in CATALOGUE}
     stack = EmbeddedStack(tmp_path / "w")
     stack.start()
-    by_name["frozen"].inject(stack)
+    FAULTS["frozen"].inject(stack)
     pids = [stack.supervision.pid(), *(stack.process(service).pid for service in SERVICES)]
     stack.stop()
     assert gone(pids)
@@ -330,7 +195,7 @@ def test_a_hanging_supervisor_is_ended_all_the_same(tmp_path):
 
 @pytest.mark.parametrize("fault", ["", "frozen", "secret-missing"])
 def test_nothing_survives_an_owner_that_is_killed(tmp_path, fault):
-    """When the process that started a stack dies by SIGKILL, supervisord and all services end by themselves."""
+    """When the process that started a stack dies by SIGKILL, supervisord and all services go down with it."""
     owner, pids = run_owner(tmp_path / "w", fault)
     assert not gone(pids)
     owner.kill()
@@ -338,6 +203,15 @@ def test_nothing_survives_an_owner_that_is_killed(tmp_path, fault):
     wait_until(lambda: gone(pids), CLOCK, 20, "orphans survive")
     with EmbeddedStack(tmp_path / "w") as again:
         assert well(again)
+
+
+def test_nothing_survives_while_the_supervisor_hangs(tmp_path):
+    """The kernel does the ending: a supervisord that is stopped cannot and need not do anything for it."""
+    owner, pids = run_owner(tmp_path / "w")
+    os.kill(pids[0], signal.SIGSTOP)
+    owner.kill()
+    owner.wait()
+    wait_until(lambda: gone(pids), CLOCK, 20, "orphans survive")
 
 
 @pytest.mark.parametrize("fault", ["", "frozen"])
@@ -378,8 +252,8 @@ def test_a_detached_stack_stays_until_it_is_taken_down(tmp_path):
         stack = EmbeddedStack.attach(tmp_path / "w")
         assert stack.running
         assert well(stack)
-        CATALOGUE[0].inject(stack)
-        CATALOGUE[0].withdraw(stack)
+        FAULTS["killed"].inject(stack)
+        FAULTS["killed"].withdraw(stack)
         with pytest.raises(UsageError, match="runs there already"):
             EmbeddedStack(tmp_path / "w").start()
         assert well(stack)
@@ -432,8 +306,7 @@ def test_two_stacks_run_side_by_side(tmp_path):
             list(pool.map(lambda s: s.start(), stacks))
         assert not set(stacks[0].ports.values()) & set(stacks[1].ports.values())
         assert stacks[0].secret != stacks[1].secret
-        by_name = {fault.name: fault for fault in CATALOGUE}
-        by_name["secret-missing"].inject(stacks[0])
+        FAULTS["secret-missing"].inject(stacks[0])
         assert well(stacks[1])
         assert get(stacks[1], "/api/revalidate/status", stacks[0].secret) == 401
         stacks[0].stop()
@@ -464,6 +337,20 @@ def test_the_directory_may_be_called_anything(tmp_path, folder):
         assert socket_path.exists()
     assert not socket_path.exists()
     assert socket_path.parent == stack.work_dir or not socket_path.parent.exists()
+
+
+def test_what_a_killed_stack_left_is_removed_by_the_next(tmp_path):
+    """A socket outside the directory, left by a stack that was killed, goes when the next one starts."""
+    work_dir = tmp_path / ("a" * 120)
+    owner, pids = run_owner(work_dir)
+    left = EmbeddedStack.attach(work_dir).supervision.path.parent
+    owner.kill()
+    owner.wait()
+    wait_until(lambda: gone(pids), CLOCK, 20, "orphans survive")
+    assert left.exists()
+    with EmbeddedStack(work_dir) as again:
+        assert again.supervision.path.parent != left
+        assert not left.exists()
 
 
 def test_a_service_that_does_not_come_up_is_named(tmp_path, monkeypatch):
