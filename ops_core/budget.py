@@ -44,14 +44,15 @@ class ChargedClock:
 
     def __init__(self, start: float, interval_s: float, tolerance_s: float = 0.005) -> None:
         self._most_s = interval_s + tolerance_s
-        self._last = start
-        self._charged = start
+        # (last tick, charged until then), replaced as one: other threads read while the heartbeat ticks.
+        self._state = (start, start)
 
     def tick(self, now: float) -> None:
         """The heartbeat: account for the time since the last one."""
-        self._charged = self.read(now)
-        self._last = now
+        last, _ = self._state
+        self._state = (max(last, now), self.read(now))
 
     def read(self, now: float) -> float:
         """Charged time: comparable only with other readings of the same clock."""
-        return self._charged + min(max(0.0, now - self._last), self._most_s)
+        last, charged = self._state
+        return charged + min(max(0.0, now - last), self._most_s)

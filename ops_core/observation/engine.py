@@ -10,9 +10,10 @@ its task is cancelled; whether it obeys is its own affair. Threads that hang are
 
 from __future__ import annotations
 
+import asyncio
 import collections
-import contextlib
-import sys
+import concurrent.futures
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -23,14 +24,16 @@ from ops_core.budget import ChargedClock
 from ops_core.clock import Clock, SystemClock, isoformat
 from ops_core.config import Target
 from ops_core.errors import OpsError
-from ops_core.evidence import Evidence, EvidenceRecord, ValueEvidence, evidence_id
+from ops_core.evidence import Evidence, EvidenceRecord, evidence_id
+from ops_core.observation.fitting import UnfitError, fit, plain_text
 from ops_core.observation.loop import TICK_S, ProbeLoopThread
-from ops_core.probes.instruments.context import Lookout
+from ops_core.probes.instruments.context import Lookout, new_actions
 from ops_core.probes.registry import ProbeDefinition
 
 BLOCKED_AFTER_S = 2.0
 MONITOR_EVERY_S = 0.05
 REASON_MAX_CHARS = 600
+RAISED_MAX_CHARS = 4000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,10 @@ class Pair:
         return evidence_id(self.definition.name, self.target.name if self.target else None)
 
 
+# Evidence and its facts, fit for a record.
+Seen = tuple[Evidence, tuple[str, ...]]
+
+
 @dataclass(kw_only=True)
 class Look:
     """The state of one pair while the engine works on it."""
@@ -56,10 +63,10 @@ class Look:
     started: float = 0.0
     charged_from: float = 0.0
     attempts: int = 0
-    last: Any = None
+    last: Seen | None = None
     record: EvidenceRecord | None = None
     running: bool = False
-    cancel: Callable[[], None] = field(default=lambda: None)
+    cancel: Callable[[], object] = field(default=lambda: None)
 
 
 class Engine:
@@ -173,29 +180,29 @@ class Engine:
 
     def answer_seen(self, look: Look, value: Any) -> None:
         """The probe returned."""
-        evidence: Evidence
-        if isinstance(value, Evidence):
-            evidence = value
+        try:
+            seen = fit(value, look.lookout.redact)
+        except UnfitError as unfit:
+            self.answer_unseen(look, f"the probe returned {unfit}", look.pair.definition.where)
         else:
-            problem = _not_json(value)
-            if problem:
-                where = look.pair.definition.where
-                self.answer_unseen(look, f"the probe returned {problem}; return an Evidence or a JSON value", where)
-                return
-            evidence = ValueEvidence(value=look.lookout.redact.value(value))
-        self._answer(look, evidence=evidence, reason="", where="")
+            self._answer(look, seen=seen, reason="", where="")
+
+    def keep(self, look: Look, value: Any) -> None:
+        """What an attempt saw that is not the last one: it counts if the later ones see nothing."""
+        try:
+            look.last = fit(value, look.lookout.redact)
+        except UnfitError:
+            return
 
     def answer_unseen(self, look: Look, reason: str, where: str = "") -> None:
         """The probe could not look, or its time is over. An earlier attempt's evidence still counts as seen."""
-        if look.last is not None:
-            self._answer(look, evidence=look.last, reason="", where="")
-        else:
-            self._answer(look, evidence=None, reason=look.lookout.redact.text(reason)[:REASON_MAX_CHARS], where=where)
+        text = "" if look.last else look.lookout.redact.text(plain_text(reason))[:REASON_MAX_CHARS]
+        self._answer(look, seen=look.last, reason=text, where="" if look.last else where)
 
     def answer_error(self, look: Look, error: BaseException) -> None:
         """The probe raised."""
         if isinstance(error, OpsError):
-            reason = f"{error.what} ({error.where})" if error.where else error.what
+            reason = f"{error.what} ({error.where})" if error.where else str(error.what)
             self.answer_unseen(look, reason)
             return
         frame = error.__traceback__
@@ -205,16 +212,39 @@ class Engine:
                 line = frame.tb_lineno
             frame = frame.tb_next
         where = f"{look.pair.definition.file}:{line}"
-        self.answer_unseen(look, f"the probe raised {type(error).__name__}: {error}", where)
+        self.answer_unseen(look, f"the probe raised {type(error).__name__}: {_text_of(error)}", where)
 
     def budget_spent(self, look: Look) -> None:
         """The budget of a look is over: answer it, then cancel it, whether it obeys or not."""
         self.answer_unseen(look, f"no answer within the budget of {look.pair.budget_s:g} s{_last_action(look)}")
         look.cancel()
 
+    def on_loop(self, look: Look, make: Callable[[], Any]) -> Any:
+        """Run a coroutine for a plain probe on the loop, while the probe's own thread waits for it.
+
+        Args:
+            look: who asks. Once it is answered, its calls end.
+            make: makes the coroutine; called again where the loop had to be left behind.
+        """
+        while look.record is None and not self._stopped.is_set():
+            loop = self._loop
+            call = loop.call(make) if loop is not None else None
+            if call is None:
+                # The loop has just been left behind; the next one is on its way.
+                self._stopped.wait(TICK_S)
+                continue
+            look.cancel = call.cancel
+            try:
+                return call.result()
+            except concurrent.futures.CancelledError:
+                continue
+        # Not an `Exception`: a probe that retries on those must come to its end as well.
+        raise asyncio.CancelledError
+
     # -- inside --------------------------------------------------------------------------------------------------
 
-    def _answer(self, look: Look, *, evidence: Evidence | None, reason: str, where: str) -> None:
+    def _answer(self, look: Look, *, seen: Seen | None, reason: str, where: str) -> None:
+        evidence, facts = seen or (None, ())
         record = EvidenceRecord(
             id=look.pair.id,
             probe=look.pair.definition.name,
@@ -229,8 +259,8 @@ class Engine:
             charged_s=round(self.charged_s(look), 4),
             budget_s=look.pair.budget_s,
             attempts=max(1, look.attempts),
-            facts=evidence.facts if evidence is not None else (),
-            actions=tuple(dict(action) for action in look.lookout.actions),
+            facts=facts,
+            actions=tuple(dict(action) for action in list(look.lookout.actions)),
         )
         with self._lock:
             if look.record is not None:
@@ -241,8 +271,8 @@ class Engine:
                 self._running -= 1
             try:
                 self._sink(record)
-            except OSError as error:
-                self.sink_problem = str(error)
+            except Exception as error:  # noqa: BLE001  # the answer counts, whatever becomes of the note of it
+                self.sink_problem = f"{type(error).__name__}: {error}"
             self._lock.notify_all()
         if self._loop is not None and self._waiting:
             self._loop.poke()
@@ -252,14 +282,14 @@ class Engine:
             return look.record is not None or (self._lock.wait(within_s) and look.record is not None)
 
     def _fresh_loop(self) -> ProbeLoopThread:
-        loop = ProbeLoopThread(self)
+        loop = ProbeLoopThread(self, [look for look in self._looks.values() if look.running and look.record is None])
         loop.start()
         return loop
 
     def _monitor(self) -> None:
         """Enforce the total deadline, and notice a probe that blocks the loop."""
         last = time.monotonic()
-        blocked_s = 0.0
+        blocked_s, suspect = 0.0, None
         while not self._stopped.wait(MONITOR_EVERY_S):
             now = time.monotonic()
             passed_s, last = now - last, now
@@ -267,31 +297,31 @@ class Engine:
                 break
             loop = self._loop
             if loop is None or now - loop.last_beat < MONITOR_EVERY_S * 4:
-                blocked_s = 0.0
+                blocked_s, suspect = 0.0, None
                 continue
-            # Only as much of our own time counts as we were awake for: a starved machine is not a blocked loop.
+            # A thousand probes that each compute for a moment are no blocked loop: it has to be one and the same.
+            culprit, at = loop.culprit()
+            if culprit is not suspect:
+                blocked_s, suspect = 0.0, culprit
+            # Only as much of our own time counts as we were awake for: nor is a starved machine a blocked loop.
             blocked_s += min(passed_s, MONITOR_EVERY_S * 2)
-            if blocked_s >= self._blocked_after_s:
-                blocked_s = 0.0
-                self._abandon(loop)
+            if culprit is not None and blocked_s >= self._blocked_after_s:
+                blocked_s, suspect = 0.0, None
+                self._abandon(loop, culprit, at)
         if not self._stopped.is_set():
             for look in list(self._looks.values()):
                 if look.record is None:
                     over = f"the total budget of {self.total_s:g} s ended"
                     self.answer_unseen(look, over + _last_action(look))
 
-    def _abandon(self, loop: ProbeLoopThread) -> None:
+    def _abandon(self, loop: ProbeLoopThread, culprit: Look, at: str) -> None:
         """Leave a blocked loop behind: name the culprit, look again for its neighbours on a fresh loop."""
-        culprit, at = loop.culprit()
-        if culprit is None or culprit.record is not None:
-            return
         self.left_behind += 1
-        loop.abandoned = True
         name = culprit.pair.definition.name
         self.answer_unseen(
             culprit,
             f"the probe {name!r} blocked the event loop for {self._blocked_after_s:g} s; make it a plain `def`",
-            at,
+            at or culprit.pair.definition.where,
         )
         with self._lock:
             again = [
@@ -302,10 +332,12 @@ class Engine:
             for look in again:
                 look.running = False
                 look.attempts = 0
-                look.lookout.actions.clear()
+                # The old loop may come to life again: what it still does is noted where nobody looks.
+                look.lookout = dataclasses.replace(look.lookout, actions=new_actions())
                 self._running -= 1
             self._waiting.extendleft(reversed(again))
         self.charged.tick(time.monotonic())
+        loop.abandon()
         self._loop = self._fresh_loop()
 
 
@@ -314,9 +346,6 @@ def _preload(arguments: set[str]) -> None:
     if arguments & {"http", "sse", "process"}:
         import h11  # noqa: F401
 
-        from ops_core.probes.instruments.transport import import_httpx
-
-        import_httpx()
 
 
 def _last_action(look: Look) -> str:
@@ -329,23 +358,9 @@ def _last_action(look: Look) -> str:
     return f" ({what}{seen})" if what else ""
 
 
-def _not_json(value: Any) -> str:
-    """What about `value` is not JSON; empty when it is."""
-    import json
-
+def _text_of(error: BaseException) -> str:
+    """What an exception says, as far as it can be asked."""
     try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        return f"something that is not JSON ({error})"
-    return "" if value is not None else "nothing (None)"
-
-
-def frames_of(thread_ident: int) -> list[Any]:
-    """The frames of a running thread, innermost first; empty when it has ended."""
-    frame = sys._current_frames().get(thread_ident)  # noqa: SLF001  # documented, for exactly this: finding who blocks
-    frames = []
-    with contextlib.suppress(AttributeError):
-        while frame is not None:
-            frames.append(frame)
-            frame = frame.f_back
-    return frames
+        return str(error)[:RAISED_MAX_CHARS]
+    except Exception:  # noqa: BLE001  # its class is a user's own
+        return "(its text cannot be had)"

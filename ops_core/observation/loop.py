@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextvars
 import functools
 import heapq
 import itertools
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ops_core.probes.instruments import Synchronous, instrument
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 TICK_S = 0.02
 RETRY_PAUSE_S = 0.1
 CLOSE_WAIT_S = 0.3
+_LOOK: contextvars.ContextVar[Look] = contextvars.ContextVar("runbook_look")
 
 
 class DaemonLoop(asyncio.SelectorEventLoop):
@@ -58,19 +62,27 @@ class DaemonLoop(asyncio.SelectorEventLoop):
 
 
 class ProbeLoopThread:
-    """One generation of the loop. `last_beat` is monotonic time; `abandoned` loops start nothing new."""
+    """One generation of the loop. `last_beat` is monotonic time; abandoned loops start and answer nothing any more.
 
-    def __init__(self, engine: Engine) -> None:
+    Args:
+        engine: whose looks to run.
+        running: looks of plain probes that run already; their budgets are watched from here on.
+    """
+
+    def __init__(self, engine: Engine, running: Iterable[Look] = ()) -> None:
         self._engine = engine
         self._loop = DaemonLoop()
         # Whatever a left-behind task still wants to complain about, nobody is there to read it.
         self._loop.set_exception_handler(lambda _loop, _context: None)
         self._thread = threading.Thread(target=self._run, name="runbook-probes", daemon=True)
-        self._budgets: list[tuple[float, int, Look]] = []
         self._order = itertools.count()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._budgets: list[tuple[float, int, Look]] = []
+        for look in running:
+            self._watch(look)
+        self._calls: set[concurrent.futures.Future[Any]] = set()
+        self._ended = False
         self.last_beat = time.monotonic()
-        self.abandoned = False
+        self._abandoned = threading.Event()
 
     def start(self) -> None:
         """Start the thread; it starts looking at once."""
@@ -80,22 +92,45 @@ class ProbeLoopThread:
         """Tell the loop that places or looks have become free."""
         self._threadsafe(self._launch)
 
+    def call(self, make: Callable[[], Coroutine[Any, Any, Any]]) -> concurrent.futures.Future[Any] | None:
+        """Run a coroutine for another thread; None when this loop takes no more."""
+        if self._abandoned.is_set():
+            return None
+        coroutine = make()
+        try:
+            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        except RuntimeError:
+            # The loop was closed in between.
+            coroutine.close()
+            return None
+        self._calls.add(future)
+        future.add_done_callback(self._calls.discard)
+        if self._abandoned.is_set():
+            future.cancel()
+        return future
+
+    def abandon(self) -> None:
+        """Leave the loop to itself: who waits for it waits no more, and should it come to life again, it ends."""
+        self._abandoned.set()
+        for future in list(self._calls):
+            future.cancel()
+        self._threadsafe(self._cancel_all)
+
     def close(self) -> int:
         """Cancel what runs and end the thread, if it can be ended; returns how many threads were left behind."""
-        self._threadsafe(self._cancel_all)
+        self.abandon()
         self._thread.join(CLOSE_WAIT_S)
         return int(self._thread.is_alive())
 
     def culprit(self) -> tuple[Look | None, str]:
-        """Whose code the loop's thread is executing right now, and where (`file:line`)."""
-        from ops_core.observation.engine import frames_of
-
-        innermost = ""
-        for frame in frames_of(self._thread.ident or 0):
-            if frame.f_code is self._drive.__code__:
-                return frame.f_locals.get("look"), innermost
-            innermost = f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        return None, ""
+        """For which look the loop's thread is executing code right now, and where in the probe's file (`file:line`)."""
+        frames = _frames_of(self._thread.ident or 0)
+        look = next((found for frame in frames if (found := _look_of(frame)) is not None), None)
+        if look is None:
+            return None, ""
+        file = str(look.pair.definition.file)
+        own = (f"{f.f_code.co_filename}:{f.f_lineno}" for f in frames if f.f_code.co_filename == file)
+        return look, next(own, "")
 
     def _threadsafe(self, call: Callable[[], None]) -> None:
         try:
@@ -108,8 +143,14 @@ class ProbeLoopThread:
         asyncio.set_event_loop(self._loop)
         self._loop.call_soon(self._beat)
         self._loop.call_soon(self._launch)
-        self._loop.run_forever()
-        if not self._tasks:
+        while not self._ended:
+            try:
+                # asyncio lets SystemExit and KeyboardInterrupt of any task through, and a probe may stop the loop:
+                # neither ends the looking of the others.
+                self._loop.run_forever()
+            except BaseException:  # noqa: BLE001, S112  # the task that raised it has it, too
+                continue
+        if not asyncio.all_tasks(self._loop):
             self._loop.close()
 
     def _beat(self) -> None:
@@ -118,7 +159,7 @@ class ProbeLoopThread:
         A timer callback, not a task: it runs in the very iteration that brought new data, so lateness is on the books
         before any probe looks at the clock.
         """
-        if self.abandoned:
+        if self._abandoned.is_set():
             return
         now = time.monotonic()
         self._engine.charged.tick(now)
@@ -130,85 +171,73 @@ class ProbeLoopThread:
                 self._engine.budget_spent(look)
         self._loop.call_later(TICK_S, self._beat)
 
+    def _watch(self, look: Look) -> None:
+        heapq.heappush(self._budgets, (look.charged_from + look.pair.budget_s, next(self._order), look))
+
     def _launch(self) -> None:
-        while not self.abandoned and (look := self._engine.next_look()) is not None:
-            until = look.charged_from + look.pair.budget_s
-            heapq.heappush(self._budgets, (until, next(self._order), look))
+        while not self._abandoned.is_set() and (look := self._engine.next_look()) is not None:
+            self._watch(look)
             if look.pair.definition.is_async:
-                task = self._loop.create_task(self._drive(look))
-                self._tasks.add(task)
-                task.add_done_callback(self._ended)
-                look.cancel = task.cancel  # type: ignore[assignment]  # its answer is of no interest
+                # Whatever the probe starts in its turn inherits the context: so it is known whose code is running.
+                context = contextvars.copy_context()
+                context.run(_LOOK.set, look)
+                task = self._loop.create_task(self._drive(look), context=context)
+                look.cancel = task.cancel
             else:
                 self._drive_thread(look)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()
-
     def _cancel_all(self) -> None:
-        self.abandoned = True
-        for task in list(self._tasks):
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
             task.cancel()
-        closing = self._loop.create_task(self._wait_for(list(self._tasks)))
-        closing.add_done_callback(lambda _: self._loop.stop())
+        closing = self._loop.create_task(self._wait_for(tasks))
+        closing.add_done_callback(self._end)
 
     @staticmethod
-    async def _wait_for(tasks: list[asyncio.Task[None]]) -> None:
+    async def _wait_for(tasks: set[asyncio.Task[Any]]) -> None:
         if tasks:
             await asyncio.wait(tasks, timeout=CLOSE_WAIT_S / 2)
 
+    def _end(self, _closing: object) -> None:
+        self._ended = True
+        self._loop.stop()
+
     async def _drive(self, look: Look) -> None:
-        definition = look.pair.definition
         try:
-            arguments = {name: _argument(name, look) for name in definition.arguments}
-            for attempt in range(1, definition.attempts + 1):
-                look.attempts = attempt
-                final = attempt == definition.attempts
-                try:
-                    value = await definition.function(**arguments)
-                except Exception:
-                    if final:
-                        raise
-                else:
-                    if final or definition.until(value):
-                        self._engine.answer_seen(look, value)
-                        return
-                    look.last = value if hasattr(value, "explain") else None
-                await asyncio.sleep(RETRY_PAUSE_S * attempt)
+            value = await self._attempts(look)
+            if not self._abandoned.is_set():
+                self._engine.answer_seen(look, value)
         except asyncio.CancelledError:
-            # A probe that raises this by itself has not looked; if we cancelled it, it is answered already.
-            self._engine.answer_unseen(look, "the probe was cancelled")
+            # A probe that raises this by itself has not looked; if we cancelled it, it is answered already, or is
+            # looking again on another loop.
+            if not self._abandoned.is_set():
+                self._engine.answer_unseen(look, "the probe was cancelled")
         except BaseException as error:  # noqa: BLE001  # whatever a probe raises, the answer is: not seen
-            self._engine.answer_error(look, error)
+            if not self._abandoned.is_set():
+                self._engine.answer_error(look, error)
+
+    async def _attempts(self, look: Look) -> Any:
+        """What the probe returns in the end. Raises what it raises in the end."""
+        definition = look.pair.definition
+        arguments = {name: _argument(name, look) for name in definition.arguments}
+        for attempt in range(1, definition.attempts):
+            look.attempts = attempt
+            try:
+                value = await definition.function(**arguments)
+            except Exception:  # noqa: BLE001, S110  # that is what the further attempts are for
+                pass
+            else:
+                if definition.until(value):
+                    return value
+                self._engine.keep(look, value)
+            await asyncio.sleep(RETRY_PAUSE_S * attempt)
+        look.attempts = definition.attempts
+        return await definition.function(**arguments)
 
     def _drive_thread(self, look: Look) -> None:
-        definition = look.pair.definition
-
         def run() -> None:
             try:
-                arguments = {
-                    name: value if name == "target" else Synchronous(value, self._loop)
-                    for name in definition.arguments
-                    for value in [_argument(name, look)]
-                }
-                for attempt in range(1, definition.attempts + 1):
-                    look.attempts = attempt
-                    final = attempt == definition.attempts
-                    try:
-                        value = definition.function(**arguments)
-                    except Exception:
-                        if final:
-                            raise
-                    else:
-                        if final or definition.until(value):
-                            self._engine.answer_seen(look, value)
-                            return
-                        look.last = value if hasattr(value, "explain") else None
-                    time.sleep(RETRY_PAUSE_S * attempt)
-                    if look.record is not None:
-                        return
+                self._engine.answer_seen(look, self._attempts_in_thread(look))
             except BaseException as error:  # noqa: BLE001  # whatever a probe raises, the answer is: not seen
                 self._engine.answer_error(look, error)
 
@@ -218,6 +247,49 @@ class ProbeLoopThread:
         except RuntimeError as error:
             self._engine.answer_unseen(look, f"this machine has no thread left for it: {error}")
 
+    def _attempts_in_thread(self, look: Look) -> Any:
+        """The same for a plain function, in its own thread."""
+        definition = look.pair.definition
+        on_loop = functools.partial(self._engine.on_loop, look)
+        arguments = {
+            name: argument if name == "target" else Synchronous(argument, on_loop)
+            for name in definition.arguments
+            for argument in [_argument(name, look)]
+        }
+        for attempt in range(1, definition.attempts):
+            look.attempts = attempt
+            try:
+                value = definition.function(**arguments)
+            except Exception:  # noqa: BLE001, S110  # that is what the further attempts are for
+                pass
+            else:
+                if definition.until(value):
+                    return value
+                self._engine.keep(look, value)
+            time.sleep(RETRY_PAUSE_S * attempt)
+            if look.record is not None:
+                raise asyncio.CancelledError
+        look.attempts = definition.attempts
+        return definition.function(**arguments)
+
 
 def _argument(name: str, look: Look) -> Any:
     return look.pair.target if name == "target" else instrument(name, look.lookout)
+
+
+def _frames_of(thread_ident: int) -> list[FrameType]:
+    """The frames of a running thread, innermost first; empty when it has ended."""
+    frame: FrameType | None = sys._current_frames().get(thread_ident)  # noqa: SLF001  # documented, for exactly this: finding who blocks
+    frames = []
+    while frame is not None:
+        frames.append(frame)
+        frame = frame.f_back
+    return frames
+
+
+def _look_of(frame: FrameType) -> Look | None:
+    """The look for which the event loop runs a callback in this frame, if it is one that runs callbacks."""
+    if frame.f_code is not asyncio.Handle._run.__code__:  # noqa: SLF001  # the one place every callback passes through
+        return None
+    context = getattr(frame.f_locals.get("self"), "_context", None)
+    return context.get(_LOOK) if isinstance(context, contextvars.Context) else None

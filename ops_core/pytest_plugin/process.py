@@ -6,9 +6,11 @@ import os
 import resource
 import sys
 import threading
+from collections.abc import Callable
 
 WANTED_FILES = 65_536
 EXIT_GRACE_S = 1.0
+SHUTDOWN_POLL_S = 0.1
 
 
 def open_file_limit() -> int:
@@ -24,22 +26,34 @@ def open_file_limit() -> int:
     return WANTED_FILES if soft == resource.RLIM_INFINITY else soft
 
 
-def end_process_in_time(status: int) -> None:
-    """Once the main thread has ended, give other threads a second, then end the process with `status`.
+def end_process_in_time(status: Callable[[], int]) -> None:
+    """Once the process has begun to end, give it a second, then end it with `status`.
 
-    The interpreter waits for every thread that is not a daemon, and a user's probe may have left one hanging; the
-    verdict is out by then, and whoever waits for it must not be kept waiting.
+    The interpreter waits for every thread that is no daemon, and for executors, and a user's probe may have left one
+    hanging; the verdict is out by then, and whoever waits for it must not be kept waiting. A program that runs pytest
+    and goes on afterwards is left alone: only an interpreter that is shutting down is hurried.
     """
 
     def wait() -> None:
-        threading.main_thread().join()
-        deadline = threading.Event()
-        deadline.wait(EXIT_GRACE_S)
+        pause = threading.Event()
+        while not _shutting_down():
+            pause.wait(SHUTDOWN_POLL_S)
+        pause.wait(EXIT_GRACE_S)
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
             except (OSError, ValueError, AttributeError):
                 continue
-        os._exit(status)
+        os._exit(status())
 
     threading.Thread(target=wait, name="runbook-exit", daemon=True).start()
+
+
+def _shutting_down() -> bool:
+    """Whether the main thread has left the program and waits for threads, or has ended."""
+    main = threading.main_thread()
+    frame = sys._current_frames().get(main.ident or 0)  # noqa: SLF001  # no other way to tell: it still counts as alive
+    while frame is not None and frame.f_back is not None:
+        frame = frame.f_back
+    outermost = frame.f_code if frame is not None else None
+    return not main.is_alive() or outermost is threading._shutdown.__code__  # type: ignore[attr-defined]  # noqa: SLF001

@@ -283,7 +283,7 @@ class RunbookSession:
             finish(self, self.observation)
         from ops_core.pytest_plugin.process import end_process_in_time
 
-        end_process_in_time(int(session.exitstatus))
+        end_process_in_time(lambda: int(session.exitstatus))
         return result
 
     @pytest.hookimpl(optionalhook=True)

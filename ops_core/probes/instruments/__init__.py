@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -103,18 +103,23 @@ def instrument(name: str, lookout: Lookout) -> Any:
 
 
 class Synchronous:
-    """An instrument for a probe that is a plain function: its coroutines run on the loop while the thread waits."""
+    """An instrument for a probe that is a plain function: its coroutines run on the event loop while the thread waits.
 
-    def __init__(self, instrument: Any, loop: asyncio.AbstractEventLoop) -> None:
+    Args:
+        instrument: the instrument as async probes get it.
+        on_loop: runs the coroutine that its argument makes, and waits for what it returns.
+    """
+
+    def __init__(self, instrument: Any, on_loop: Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]) -> None:
         self._instrument = instrument
-        self._loop = loop
+        self._on_loop = on_loop
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._instrument, name)
-        if not asyncio.iscoroutinefunction(found):
+        if not inspect.iscoroutinefunction(found):
             return found
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            return asyncio.run_coroutine_threadsafe(found(*args, **kwargs), self._loop).result()
+            return self._on_loop(lambda: found(*args, **kwargs))
 
         return call

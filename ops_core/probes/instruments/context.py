@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import collections
+from collections.abc import Callable, MutableSequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,14 @@ from ops_core.probes.instruments.redact import Redactor
 
 if TYPE_CHECKING:
     from ops_core.probes.instruments.transport import TlsContexts
+
+
+ACTIONS_MAX = 100
+
+
+def new_actions() -> MutableSequence[dict[str, Any]]:
+    """What a probe has done; of a probe that asks without end, the last hundred."""
+    return collections.deque(maxlen=ACTIONS_MAX)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,4 +44,4 @@ class Lookout:
     now: Callable[[], float]
     read_control: Callable[[], ControlEvidence]
     read_last_good: Callable[[str], LastGood]
-    actions: list[dict[str, Any]] = field(default_factory=list)
+    actions: MutableSequence[dict[str, Any]] = field(default_factory=new_actions)
