@@ -23,7 +23,6 @@ from ops_core.remediation.context import PlanContext
 from ops_core.remediation.plan import Plan, PlanInvalid
 
 FOLDER = "remediations"
-TABLE = "decisions.toml"
 MODULES_MAX = 200
 _VERB = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _MARK = "__ops_remediation__"
@@ -117,18 +116,12 @@ class Catalogue:
 
 
 def folders(settings: Settings) -> tuple[Path, ...]:
-    """The folders of remediations and decision tables, the operator's own first, the shipped one last."""
+    """The folders of remediations, the operator's own first, the shipped one last."""
     own, shipped = settings.root / FOLDER, content_dir() / FOLDER
     return (shipped,) if own.resolve() == shipped.resolve() or not own.is_dir() else (own, shipped)
 
 
-def decision_tables(settings: Settings) -> tuple[Path, ...]:
-    """The decision tables there are, the operator's own first, the shipped one last."""
-    found = [folder / TABLE for folder in folders(settings)]
-    return (*(path for path in found[:-1] if path.exists()), found[-1])
-
-
-def load(settings: Settings) -> Catalogue:
+def load_catalogue(settings: Settings) -> Catalogue:
     """Load the operator's own remediations and the shipped ones; one of their own replaces ours of the same name.
 
     Raises:
@@ -138,7 +131,7 @@ def load(settings: Settings) -> Catalogue:
 
 
 def load_folders(paths: tuple[Path, ...]) -> Catalogue:
-    """Load the remediations of these folders, the first having precedence; errors as in `load`."""
+    """Load the remediations of these folders, the first having precedence; errors as in `load_catalogue`."""
     by_name: dict[str, Remediation] = {}
     for folder in paths:
         here: dict[str, Remediation] = {}

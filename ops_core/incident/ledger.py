@@ -1,0 +1,105 @@
+"""The steps of an attempt in the control store: where the runner arms them and records what became of them.
+
+A step is armed in the very transaction in which the guard is asked, and only from the state it was believed to be in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from ops_core.clock import isoformat
+from ops_core.control.problems import StoreConflict
+from ops_core.control.store import Transaction
+from ops_core.errors import RecordError
+from ops_core.incident.progress import Kind
+from ops_core.incident.store import STEPS_PER_ATTEMPT, Incidents, as_table, as_text
+from ops_core.remediation.guard import Guard
+from ops_core.remediation.probing import Mark
+from ops_core.remediation.runner import Recorded, StepState
+
+
+class StepLedger:
+    """The steps of one attempt and phase (see `ops_core.remediation.runner.Ledger`)."""
+
+    def __init__(self, incidents: Incidents, incident: str, attempt: int, phase: str, guard: Guard) -> None:
+        self._incidents = incidents
+        self._incident, self._attempt, self._phase, self._guard = incident, attempt, phase, guard
+
+    def recorded(self, index: int) -> Recorded:
+        """What is recorded about a step."""
+        with self._incidents.snapshot() as found:
+            state, data = self._row(found, index)
+        return Recorded(state=state, mark=data["mark"])
+
+    def arm(self, index: int, *, mark: Mark, again: str) -> None:
+        """Arm a step, if the guard permits it in the same transaction.
+
+        Raises:
+            GuardRefused: acting is not permitted now; nothing was changed.
+            StoreConflict: the step is not in the state that it was believed to be in.
+        """
+        at = self._incidents.now()
+        with self._guard.at_the_point_of_effect() as change:
+            state, data = self._row(change, index)
+            expected = StepState.ARMED if again else StepState.PLANNED
+            if state is not expected:
+                raise StoreConflict(f"the step is {state}, not {expected}", where=self._where(index))
+            armings = [*data["armings"], {"at": isoformat(at), "reason": again}]
+            self._set(change, index, expected, StepState.ARMED, {**data, "mark": dict(mark), "armings": armings})
+            change.execute(
+                "UPDATE step SET armed_at = ? WHERE incident_id = ? AND phase = ? AND idx = ?",
+                (isoformat(at), self._incident, self._phase, self._index(index)),
+            )
+            self._event(change, Kind.ARMED, index, {"again": again, "command": data["command"]}, at)
+        self._incidents.added(self._incident)
+
+    def finish(self, index: int, state: StepState, *, detail: str, elapsed_s: float | None) -> None:
+        """Record what became of a step.
+
+        Raises:
+            StoreConflict: it has ended already.
+        """
+        at = self._incidents.now()
+        with self._incidents.transaction() as change:
+            before, data = self._row(change, index)
+            if before not in {StepState.PLANNED, StepState.ARMED}:
+                raise StoreConflict(f"the step is {before} already", where=self._where(index))
+            self._set(change, index, before, state, {**data, "detail": detail, "elapsed_s": elapsed_s})
+            change.execute(
+                "UPDATE step SET ended_at = ? WHERE incident_id = ? AND phase = ? AND idx = ?",
+                (isoformat(at), self._incident, self._phase, self._index(index)),
+            )
+            told = {"state": state.value, "detail": detail, "command": data["command"], "elapsed_s": elapsed_s}
+            self._event(change, Kind.STEP, index, told, at)
+        self._incidents.added(self._incident)
+
+    def _row(self, found: Transaction, index: int) -> tuple[StepState, dict[str, Any]]:
+        row = found.execute(
+            "SELECT state, data FROM step WHERE incident_id = ? AND phase = ? AND idx = ?",
+            (self._incident, self._phase, self._index(index)),
+        ).fetchone()
+        if row is None:
+            raise RecordError("the step is not recorded", where=self._where(index))
+        return StepState(row[0]), as_table(row[1], self._where(index))
+
+    def _set(
+        self, change: Transaction, index: int, before: StepState, after: StepState, data: Mapping[str, Any]
+    ) -> None:
+        done = change.execute(
+            "UPDATE step SET state = ?, data = ? WHERE incident_id = ? AND phase = ? AND idx = ? AND state = ?",
+            (after.value, as_text(data), self._incident, self._phase, self._index(index), before.value),
+        )
+        if done.rowcount != 1:
+            raise StoreConflict("the step was changed by somebody else", where=self._where(index))
+
+    def _event(self, change: Transaction, kind: Kind, index: int, data: Mapping[str, Any], at: datetime) -> None:
+        told = {"attempt": self._attempt, "phase": self._phase, "index": index, **data}
+        self._incidents.add_event(change, self._incident, kind, told, at)
+
+    def _index(self, index: int) -> int:
+        return self._attempt * STEPS_PER_ATTEMPT + index
+
+    def _where(self, index: int) -> str:
+        return f"incident {self._incident}, attempt {self._attempt}, {self._phase} step {index + 1}"

@@ -1,0 +1,298 @@
+"""The things that handling an incident does, one method each. What comes when is `progress`'s business.
+
+Every method ends by recording what happened. Where one is cut off before that, it is done again: looking, deciding and
+planning change nothing, and what does change something is the runner's, which knows how to go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from ops_core.clock import Clock, new_run_id, parse_instant
+from ops_core.config import Settings
+from ops_core.decision.match import Decision, decide
+from ops_core.decision.table import DecisionTable
+from ops_core.errors import OpsError
+from ops_core.incident import files, words
+from ops_core.incident.ledger import StepLedger
+from ops_core.incident.looks import DETECTION, VERIFICATION, Look, look_of
+from ops_core.incident.progress import DECISIONS_MAX, Attempt, History, Kind, Next, State
+from ops_core.incident.store import Incident, Incidents
+from ops_core.incident.timeline import view_of
+from ops_core.observation.launch import Launched, ObservationFailed
+from ops_core.remediation.catalogue import Catalogue
+from ops_core.remediation.context import gather
+from ops_core.remediation.guard import Guard
+from ops_core.remediation.plan import Plan, shown
+from ops_core.remediation.runner import Result, Runner
+from ops_core.verdict import Verdict
+
+POLL_PAUSE_S = 0.2
+Observe = Callable[..., Launched]
+
+
+@dataclass(kw_only=True)
+class Stages:
+    """Everything that handling an incident needs.
+
+    Attributes:
+        settings: the profile.
+        suite: what is looked at.
+        clock: tells the time and sleeps.
+        incidents: where everything is recorded.
+        guard: who permits.
+        catalogue: the remediations there are.
+        table: the decision table in force.
+        runner: who applies plans.
+        observe: runs a suite (`ops_core.observation.launch.observe`).
+        say: told what happens, a line at a time.
+        lang: the language of what is said and written.
+        verify_s: seconds that a remediation gets to show its effect.
+    """
+
+    settings: Settings
+    suite: str
+    clock: Clock
+    incidents: Incidents
+    guard: Guard
+    catalogue: Catalogue
+    table: DecisionTable
+    runner: Runner
+    observe: Observe
+    say: Callable[[str], None]
+    lang: str
+    verify_s: float
+    written: tuple[Path, ...] = field(default=())
+
+    def first_look(self) -> tuple[Look, Launched]:
+        """Look at everything before there is an incident."""
+        return self._whole_look("O1", DETECTION, set())
+
+    def look(self, incident: Incident, history: History) -> None:
+        """Look at everything again."""
+        purpose = VERIFICATION if history.acted else DETECTION
+        look, _ = self._whole_look(history.next_label(), purpose, history.affected())
+        self.incidents.append(incident.id, Kind.OBSERVED, {"look": look.to_json()})
+
+    def decide(self, incident: Incident, history: History) -> None:
+        """Ask the decision table about everything that was found in the latest look."""
+        look = history.round.look
+        facts = look.facts_by_target()
+        unseen = [(part.code, part.target) for part in look.unseen]
+        decisions = decide(self.table, look.findings, facts, unseen, parse_instant(look.finished_at))[:DECISIONS_MAX]
+        told = [self._decision(one, look, facts.get(one.target, ())) for one in decisions]
+        self.incidents.append(incident.id, Kind.DECIDED, {"decisions": told})
+        for one, plain in zip(decisions, told, strict=True):
+            self._say(
+                "decided",
+                target=one.target or "control plane",
+                severity=one.severity.value,
+                cause=one.cause(self.lang),
+                remediation=plain["candidates"][0] if plain["candidates"] else words.say("nobody", self.lang),
+            )
+        self.log(incident)
+
+    def plan(self, incident: Incident, history: History, wanted: Next) -> None:
+        """Plan one remediation of one target as it is now."""
+        decision = (history.round.decisions or [])[wanted.decision]
+        about = {
+            "attempt": len(history.attempts) + 1,
+            "decision": wanted.decision,
+            "target": decision["target"],
+            "remediation": wanted.remediation,
+        }
+        codes = tuple(dict.fromkeys([*decision["findings"], *decision["attributed"]]))
+        try:
+            target = self.settings.target(str(decision["target"]))
+            context = gather(self.settings, target, self.guard.plane, codes)
+            plan = self.catalogue.get(wanted.remediation).plan(context)
+        except OpsError as error:
+            self.incidents.append(incident.id, Kind.UNPLANNED, {**about, "reason": error.what, "next": error.next_step})
+            self.say(
+                words.told(words.reason("unplanned", remediation=wanted.remediation, detail=error.what), self.lang)
+            )
+            return
+        self.incidents.plan(incident.id, plan, about)
+        self._show(plan)
+
+    def permit(self, incident: Incident, attempt: Attempt) -> None:
+        """Ask the guard, for people: what counts is its answer at the moment of use."""
+        found = self.guard.permission()
+        data = {"attempt": attempt.number, "code": found.code, "reason": found.reason, "next": found.next_step}
+        self.incidents.append(incident.id, Kind.PERMITTED if found.allowed else Kind.REFUSED, data)
+        detail = found.reason + (f" (next: {found.next_step})" if found.next_step and not found.allowed else "")
+        self._say("permitted" if found.allowed else "refused", detail=detail)
+
+    def apply(self, incident: Incident, attempt: Attempt) -> None:
+        """Carry out a plan, or what is left of it."""
+        plan = _plan_of(attempt)
+        ledger = self._ledger(incident, attempt, "apply")
+        applied = self.runner.apply(plan.steps, ledger)
+        if applied.result is Result.DONE:
+            self.incidents.append(incident.id, Kind.ACTED, {"attempt": attempt.number})
+            return
+        data = {
+            "attempt": attempt.number,
+            "result": applied.result.value,
+            "step": applied.step,
+            "reason": applied.reason,
+        }
+        self.incidents.append(incident.id, Kind.UNACTED, {**data, "code": applied.code})
+
+    def verify(self, incident: Incident, history: History, attempt: Attempt) -> None:
+        """Ask the checks that found the trouble again, until they are good or the time is over."""
+        nodeids = next(r.look.nodeids(attempt.target) for r in history.rounds if attempt in r.attempts)
+        if not nodeids:
+            data = {"attempt": attempt.number, "good": True, "codes": [], "polls": 0}
+            self.incidents.append(incident.id, Kind.VERIFIED, data)
+            return
+        left_s = (history.recover_by - self.clock.now()) / timedelta(seconds=1)
+        until = self.clock.monotonic() + max(0.0, min(self.verify_s, left_s))
+        folder = files.folder_of(self.settings, incident.id) / "verify"
+        launched: Launched | None = None
+        polls = 0
+        while launched is None or launched.observation.verdict is not Verdict.HEALTHY:
+            if polls and self.clock.monotonic() >= until:
+                break
+            if polls:
+                self.clock.sleep(POLL_PAUSE_S)
+            polls += 1
+            launched = self._poll(launched, folder / f"{history.next_label()}-{polls}.json", nodeids, until)
+        if launched is None:
+            raise ObservationFailed("the checks could not be asked again", where=str(folder))
+        look = look_of(
+            launched.observation,
+            label=history.next_label(),
+            record=self._shown_path(launched.path),
+            purpose=VERIFICATION,
+            whole=False,
+            affected={attempt.target},
+        )
+        self.incidents.append(incident.id, Kind.OBSERVED, {"look": look.to_json(), "attempt": attempt.number})
+        codes = list(dict.fromkeys([bad.code for bad in look.bad] + [part.code for part in look.unseen]))
+        data = {"attempt": attempt.number, "good": look.healthy, "codes": codes, "polls": polls}
+        self.incidents.append(incident.id, Kind.VERIFIED, data)
+        self._say("verifying", verdict=look.verdict)
+
+    def undo(self, incident: Incident, attempt: Attempt) -> None:
+        """Take the way back. Its steps say themselves whether what was in force before is in force again."""
+        self._say("undoing", remediation=attempt.remediation)
+        ledger = self._ledger(incident, attempt, "undo")
+        applied = self.runner.apply(_plan_of(attempt).undo, ledger)
+        data = {"attempt": attempt.number, "result": applied.result.value, "reason": applied.reason}
+        self.incidents.append(incident.id, Kind.UNDONE if applied.result is Result.DONE else Kind.UNDO_FAILED, data)
+
+    def settle(self, incident: Incident, history: History) -> None:
+        """Look what became of steps that were found armed, and begin nothing."""
+        for attempt in history.attempts:
+            if attempt.plan is not None:
+                for phase, steps in (("apply", attempt.plan.steps), ("undo", attempt.plan.undo)):
+                    self.runner.settle(steps, self._ledger(incident, attempt, phase))
+
+    def close(self, incident: Incident, state: State, why: Mapping[str, Any]) -> None:
+        """End the incident."""
+        self.incidents.close(incident.id, state, why)
+        detail = words.told(why, self.lang) if why else ""
+        self._say("closed", id=incident.id, state=state.value, detail=f": {detail}" if detail else "")
+
+    def file(self, incident: Incident) -> None:
+        """Write what people read, and record that it was written."""
+        self.log(incident)
+        events, steps = self.incidents.events(incident.id), self.incidents.steps(incident.id)
+        view = view_of(incident, events, steps, self.lang)
+        self.written = files.write_reports(self.settings, view, self.lang, self.say)
+        files.log_line(self.settings, view, self.lang, self.say)
+        self.incidents.append(incident.id, Kind.FILED, {})
+
+    def log(self, incident: Incident) -> None:
+        """See to it that the log has the line of the incident's beginning."""
+        beginning = []
+        for event in self.incidents.events(incident.id):
+            beginning.append(event)
+            if event.kind is Kind.DECIDED:
+                break
+        files.log_line(self.settings, view_of(incident, beginning, (), self.lang), self.lang, self.say)
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _ledger(self, incident: Incident, attempt: Attempt, phase: str) -> StepLedger:
+        return StepLedger(self.incidents, incident.id, attempt.number, phase, self.guard)
+
+    def _whole_look(self, label: str, purpose: str, affected: set[str | None]) -> tuple[Look, Launched]:
+        self._say("looking", suite=self.suite)
+        record = self.settings.reports_dir / self.suite / f"{new_run_id(self.clock.now())}.json"
+        launched = self.observe(self.settings, suite=self.suite, record=record, lang=self.lang)
+        seen = launched.observation
+        self._say("verdict", verdict=seen.verdict.value, used_s=seen.used_s)
+        look = look_of(
+            seen, label=label, record=self._shown_path(record), purpose=purpose, whole=True, affected=affected
+        )
+        if look.bad:
+            codes = dict.fromkeys(f"{bad.code}[{bad.target}]" if bad.target else bad.code for bad in look.bad)
+            self._say("found", codes=", ".join(codes))
+        return look, launched
+
+    def _poll(self, before: Launched | None, record: Path, nodeids: Sequence[str], until: float) -> Launched | None:
+        try:
+            launched = self.observe(self.settings, suite=self.suite, record=record, only=nodeids, lang=self.lang)
+        except ObservationFailed:
+            if self.clock.monotonic() >= until:
+                raise
+            return before
+        if before is not None:
+            # Only the last answer is cited.
+            for path in (before.path, before.path.with_suffix(".journal.jsonl")):
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
+        return launched
+
+    def _decision(self, decision: Decision, look: Look, facts: Sequence[str]) -> dict[str, Any]:
+        cited = look.cited(decision.evidence)
+        also = look.cited([f"deployment[{decision.target}]"]) if decision.given else ()
+        return {
+            "target": decision.target,
+            "row_id": decision.row_id,
+            "where": decision.where,
+            "severity": decision.severity.value,
+            "findings": list(decision.findings),
+            "given": list(decision.given),
+            "attributed": list(decision.attributed),
+            "evidence": list(dict.fromkeys([*cited, *also])),
+            "cause": dict(decision.causes),
+            "action": dict(decision.actions),
+            "candidates": list(candidates(self.table, decision, facts)),
+        }
+
+    def _show(self, plan: Plan) -> None:
+        summary = plan.summary.get(self.lang) or plan.summary["en"]
+        self._say("planned", digest=plan.digest[:12], summary=summary)
+        for number, step in enumerate(plan.steps, start=1):
+            self.say(f"  {number}. {shown(step.argv)}")
+
+    def _shown_path(self, path: Path) -> str:
+        return str(path.relative_to(self.settings.root) if path.is_relative_to(self.settings.root) else path)
+
+    def _say(self, key: str, **params: object) -> None:
+        self.say(words.say(key, self.lang, **params))
+
+
+def candidates(table: DecisionTable, decision: Decision, facts: Sequence[str]) -> tuple[str, ...]:
+    """The remediations for a decision: its own, then those of further rows that match the same target.
+
+    None where the table leaves the deciding row to a person: a less urgent row must not act in their place.
+    """
+    if decision.remediation is None:
+        return ()
+    codes = {*decision.findings, *decision.attributed}
+    further = (row.remediation for row in table.rows if row.matches(codes, set(facts)))
+    return tuple(dict.fromkeys([decision.remediation, *(name for name in further if name is not None)]))
+
+
+def _plan_of(attempt: Attempt) -> Plan:
+    assert attempt.plan is not None  # noqa: S101 - only what was planned gets here
+    return attempt.plan

@@ -1,0 +1,303 @@
+"""Incidents in the control store: events, steps, and the one row that says what an incident is.
+
+Each function is one transaction. An event is added only behind the last one that we know of, so that of two programs
+that take themselves for the one in charge only one can go on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ops_core.clock import Clock, isoformat, new_run_id
+from ops_core.config import Settings
+from ops_core.control.problems import StoreConflict
+from ops_core.control.service import ControlPlane
+from ops_core.control.store import Transaction
+from ops_core.errors import RecordError, UsageError
+from ops_core.incident.looks import Look
+from ops_core.incident.progress import Event, Kind, State
+from ops_core.remediation.plan import Plan, shown
+from ops_core.remediation.runner import StepState
+
+STEPS_PER_ATTEMPT = 100
+LISTED_MAX = 1000
+# What the audit chain tells of, by the kind of the event; the rest is in the incident.
+AUDITED: Mapping[Kind, str] = {
+    Kind.OPENED: "incident.opened",
+    Kind.PLANNED: "incident.planned",
+    Kind.REFUSED: "incident.refused",
+    Kind.ARMED: "step.armed",
+    Kind.INTERRUPTED: "incident.interrupted",
+    Kind.CLOSED: "incident.closed",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incident:
+    """An incident as its row has it."""
+
+    id: str
+    opened_at: str
+    state: State
+    profile: str
+    suite: str
+    version: int
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRow:
+    """A step as it is recorded."""
+
+    attempt: int
+    phase: str
+    index: int
+    state: StepState
+    armed_at: str | None
+    ended_at: str | None
+    data: Mapping[str, Any]
+
+
+class Incidents:
+    """The incidents of one control store.
+
+    Args:
+        plane: the control plane.
+        clock: tells when something happened.
+        actor: who is named in the audit chain.
+    """
+
+    def __init__(self, plane: ControlPlane, clock: Clock, actor: str) -> None:
+        self._plane = plane
+        self._clock = clock
+        self._actor = actor
+        self._last: dict[str, int] = {}
+
+    def open(self, settings: Settings, suite: str, look: Look, data: Mapping[str, Any]) -> Incident:
+        """Open an incident on what a look found.
+
+        Raises:
+            StoreUnusable: it cannot be recorded.
+        """
+        now = self._clock.now()
+        row = Incident(
+            id=new_run_id(now),
+            opened_at=isoformat(now),
+            state=State.OPEN,
+            profile=settings.profile,
+            suite=suite,
+            version=0,
+            data={"drill": settings.drill, "targets": [target.name for target in settings.targets], **data},
+        )
+        with self._plane.transaction() as change:
+            change.execute(
+                "INSERT INTO incident (id, opened_at, state, profile, suite, version, data) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (row.id, row.opened_at, row.state.value, row.profile, row.suite, row.version, as_text(row.data)),
+            )
+            self.add_event(change, row.id, Kind.OPENED, {"look": look.to_json()}, now)
+        self.added(row.id)
+        return row
+
+    def append(self, incident: str, kind: Kind, data: Mapping[str, Any]) -> None:
+        """Record that something happened.
+
+        Raises:
+            StoreUnusable: it cannot be recorded.
+        """
+        with self._plane.transaction() as change:
+            self.add_event(change, incident, kind, data, self._clock.now())
+        self.added(incident)
+
+    def plan(self, incident: str, plan: Plan, data: Mapping[str, Any]) -> None:
+        """Record a plan with all its steps, those of the way back included."""
+        number = int(data["attempt"])
+        with self._plane.transaction() as change:
+            told = {**data, "plan": plan.to_json(), "digest": plan.digest}
+            self.add_event(change, incident, Kind.PLANNED, told, self._clock.now())
+            for phase, steps in (("apply", plan.steps), ("undo", plan.undo)):
+                for index, step in enumerate(steps):
+                    change.execute(
+                        "INSERT INTO step (incident_id, plan_digest, phase, idx, state, data) "
+                        "VALUES (?, ?, ?, ?, ?, ?)",
+                        (
+                            incident,
+                            plan.digest,
+                            phase,
+                            number * STEPS_PER_ATTEMPT + index,
+                            StepState.PLANNED.value,
+                            as_text({"command": shown(step.argv), "mark": {}, "armings": []}),
+                        ),
+                    )
+        self.added(incident)
+
+    def close(self, incident: str, state: State, why: Mapping[str, Any]) -> None:
+        """End an incident, once.
+
+        Raises:
+            StoreConflict: it has ended already.
+        """
+        with self._plane.transaction() as change:
+            done = change.execute(
+                "UPDATE incident SET state = ? WHERE id = ? AND state = ?", (state.value, incident, State.OPEN.value)
+            )
+            if done.rowcount != 1:
+                raise StoreConflict("the incident has ended already", where=f"incident {incident}")
+            data = {"state": state.value, "reason": dict(why)}
+            self.add_event(change, incident, Kind.CLOSED, data, self._clock.now())
+        self.added(incident)
+
+    def get(self, incident: str) -> Incident:
+        """The incident of that id.
+
+        Raises:
+            UsageError: there is none.
+        """
+        with self._plane.snapshot() as found:
+            row = found.execute(f"{_SELECT} WHERE id = ?", (incident,)).fetchone()
+        if row is None:
+            raise UsageError(
+                f"there is no incident {incident!r}", where=str(self._plane.path), next_step="ops incident list"
+            )
+        return _incident(row)
+
+    def listed(self, profile: str | None = None) -> tuple[Incident, ...]:
+        """The incidents there are, of one profile if named, the latest first, at most a thousand."""
+        with self._plane.snapshot() as found:
+            rows = found.execute(
+                f"{_SELECT} WHERE ?1 IS NULL OR profile = ?1 ORDER BY opened_at DESC, id DESC LIMIT ?2",
+                (profile, LISTED_MAX),
+            ).fetchall()
+        return tuple(_incident(row) for row in rows)
+
+    def unfinished(self, profile: str, suite: str) -> tuple[Incident, ...]:
+        """Incidents of a profile and suite that are open, or whose reports were not written, the oldest first."""
+        with self._plane.snapshot() as found:
+            rows = found.execute(
+                f"{_SELECT} AS i WHERE profile = ? AND suite = ? AND (state = 'open' OR NOT EXISTS "  # noqa: S608 - constants
+                "(SELECT 1 FROM incident_event AS e WHERE e.incident_id = i.id AND e.kind = 'filed')) "
+                "ORDER BY opened_at, id",
+                (profile, suite),
+            ).fetchall()
+        return tuple(_incident(row) for row in rows)
+
+    def events(self, incident: str) -> tuple[Event, ...]:
+        """Everything that happened, in order.
+
+        Raises:
+            RecordError: an event is damaged or missing.
+        """
+        with self._plane.snapshot() as found:
+            rows = found.execute(
+                "SELECT seq, at, kind, data FROM incident_event WHERE incident_id = ? ORDER BY seq", (incident,)
+            ).fetchall()
+        events = []
+        for number, (seq, at, kind, data) in enumerate(rows, start=1):
+            where = f"incident {incident}, event {number}"
+            if seq != number:
+                raise RecordError("an event of the incident is missing", where=where)
+            if kind not in set(Kind):
+                raise RecordError(f"an event of the incident is of an unknown kind {kind!r}", where=where)
+            events.append(Event(seq=seq, at=at, kind=Kind(kind), data=as_table(data, where)))
+        self._last[incident] = len(events)
+        return tuple(events)
+
+    def steps(self, incident: str) -> tuple[StepRow, ...]:
+        """The steps of all attempts, in the order of the attempts, those of the way back behind the others."""
+        with self._plane.snapshot() as found:
+            rows = found.execute(
+                "SELECT phase, idx, state, armed_at, ended_at, data FROM step WHERE incident_id = ? "
+                "ORDER BY idx / ?, phase, idx",
+                (incident, STEPS_PER_ATTEMPT),
+            ).fetchall()
+        return tuple(
+            StepRow(
+                attempt=idx // STEPS_PER_ATTEMPT,
+                phase=phase,
+                index=idx % STEPS_PER_ATTEMPT,
+                state=StepState(state),
+                armed_at=armed_at,
+                ended_at=ended_at,
+                data=as_table(data, f"incident {incident}, step {idx}"),
+            )
+            for phase, idx, state, armed_at, ended_at, data in rows
+        )
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Change the store, whatever the stop and the gate say: for records."""
+        return self._plane.transaction()
+
+    def snapshot(self) -> AbstractContextManager[Transaction]:
+        """Read the store as it is at one instant."""
+        return self._plane.snapshot()
+
+    def now(self) -> datetime:
+        """The time that records get."""
+        return self._clock.now()
+
+    def add_event(self, change: Transaction, incident: str, kind: Kind, data: Mapping[str, Any], at: datetime) -> None:
+        """Add an event within a transaction of the caller.
+
+        Raises:
+            StoreConflict: somebody else added one meanwhile.
+        """
+        last = self._last.get(incident, 0)
+        done = change.execute(
+            "UPDATE incident SET version = ? WHERE id = ? AND version = ?", (last + 1, incident, last)
+        )
+        if done.rowcount != 1:
+            raise StoreConflict("the incident was changed by somebody else", where=f"incident {incident}")
+        change.execute(
+            "INSERT INTO incident_event (incident_id, seq, at, kind, data) VALUES (?, ?, ?, ?, ?)",
+            (incident, last + 1, isoformat(at), kind.value, as_text(data)),
+        )
+        if kind in AUDITED:
+            short = {key: value for key, value in data.items() if key not in {"look", "plan"}}
+            change.audit(at=at, actor=self._actor, action=AUDITED[kind], subject=incident, detail=short)
+
+    def added(self, incident: str) -> None:
+        """The transaction of the last `add_event` was committed."""
+        self._last[incident] = self._last.get(incident, 0) + 1
+
+
+_SELECT = "SELECT id, opened_at, state, profile, suite, version, data FROM incident"
+
+
+def _incident(row: tuple[Any, ...]) -> Incident:
+    where = f"incident {row[0]}"
+    if row[2] not in set(State):
+        raise RecordError(f"the incident is in an unknown state {row[2]!r}", where=where)
+    return Incident(
+        id=row[0],
+        opened_at=row[1],
+        state=State(row[2]),
+        profile=row[3],
+        suite=row[4],
+        version=row[5],
+        data=as_table(row[6], where),
+    )
+
+
+def as_text(value: Mapping[str, Any]) -> str:
+    """JSON values as they are stored."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def as_table(text: str, where: str) -> dict[str, Any]:
+    """The JSON values that `as_text` stored.
+
+    Raises:
+        RecordError: they are damaged.
+    """
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise RecordError("what is recorded is damaged", where=where)
+    return value
