@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ops_core.cli.options import JsonOption, clock
-from ops_core.cli.output import note, say, say_json, table
+from ops_core.cli.output import look_for, note, say, say_json, table
 from ops_core.errors import EXIT_DONE, EXIT_FAILED, UsageError
 
 WORK_DIR = Path("state") / "embedded"
@@ -55,7 +55,7 @@ def _rehearse(names: list[str], *, reports: Path, lang: str, json: bool) -> int:
         rehearsal = rehearse(fault, reports_dir=reports.absolute(), clock=clock(), say=note if json else say, lang=lang)
         results.append(rehearsal)
         if not json:
-            for line in rehearsal_lines(rehearsal, base=Path.cwd()):
+            for line in rehearsal_lines(rehearsal, look_for(lang), base=Path.cwd()):
                 say(line)
     if json:
         say_json({"rehearsals": [rehearsal.as_dict() for rehearsal in results]})
@@ -69,7 +69,9 @@ def _manage(verb: str, rest: list[str], *, lang: str, json: bool) -> int:
 
     wants_fault = verb in ("inject", "withdraw")
     if len(rest) != int(wants_fault):
-        raise UsageError(f"ops drill {verb} takes {'one fault' if wants_fault else 'nothing more'}", next_step="ops drill list")
+        raise UsageError(
+            f"ops drill {verb} takes {'one fault' if wants_fault else 'nothing more'}", next_step="ops drill list"
+        )
     if verb == "list":
         rows: list[dict[str, Any]] = [
             {
@@ -84,7 +86,9 @@ def _manage(verb: str, rest: list[str], *, lang: str, json: bool) -> int:
         if json:
             say_json(rows)
         else:
-            for line in table([(row["fault"], row["remediation"] or "nothing heals it", row["description"]) for row in rows], ""):
+            for line in table(
+                [(row["fault"], row["remediation"] or "nothing heals it", row["description"]) for row in rows], ""
+            ):
                 say(line)
         return EXIT_DONE
     folder = work_dir()
@@ -122,7 +126,9 @@ def _up(folder: Path, *, json: bool) -> int:
     settings = settings_of(None, None)
     if not settings.drill:
         raise UsageError(
-            f"the profile {settings.profile!r} is not a drill", where=str(settings.path), allowed="a profile with drill = true"
+            f"the profile {settings.profile!r} is not a drill",
+            where=str(settings.path),
+            allowed="a profile with drill = true",
         )
     stack = EmbeddedStack.up(folder, clock=clock(), detached=True)
     plane = plane_of(settings)

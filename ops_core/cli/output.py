@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ops_core.errors import OpsError
+
+if TYPE_CHECKING:
+    from ops_core.report.terminal import Look
 
 
 def say(text: str = "") -> None:
@@ -41,3 +44,17 @@ def table(rows: list[tuple[str, ...]], indent: str = "  ") -> list[str]:
         indent + "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
         for row in rows
     ]
+
+
+def look_for(lang: str) -> Look:
+    """How to write to the terminal that we have: colour and width only where somebody looks."""
+    import os
+    import shutil
+
+    from ops_core.report.terminal import Look
+
+    terminal = sys.stdout.isatty()
+    colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    encoding = str(getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
+    width = shutil.get_terminal_size((100, 24)).columns if terminal else 100
+    return Look(width=width, colour=colour, unicode=encoding.startswith("utf"), lang=lang)

@@ -1,0 +1,113 @@
+"""`ops remediate`: what would be done about the last observation; with `--apply`, do it after a fresh look."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ops_core.cli.estop import plane_of
+from ops_core.cli.options import ConfigOption, JsonOption, LangOption, ProfileOption, language_of, settings_of
+from ops_core.cli.output import say, say_json
+from ops_core.clock import parse_instant
+from ops_core.config import Settings
+from ops_core.errors import EXIT_DONE, EXIT_FAILED, EXIT_FINDINGS, OpsError
+
+if TYPE_CHECKING:
+    from ops_core.decision.match import Decision
+
+
+def register(app: typer.Typer, verb: str, line: str) -> None:
+    """Add the verb to `ops`."""
+    app.command(verb, help=line)(remediate)
+
+
+def remediate(
+    report: Annotated[Path | None, typer.Argument(metavar="[REPORT]", help="Default: the latest observation.")] = None,
+    target: Annotated[str | None, typer.Option("--target", metavar="NAME", help="Only this target.")] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Look again and let the remedy act.")] = False,
+    config: ConfigOption = None,
+    profile: ProfileOption = None,
+    lang: LangOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Plan what the decision table names for what was found."""
+    settings = settings_of(config, profile)
+    language = language_of(settings, lang)
+    if apply:
+        # What was seen a while ago is no ground to act on: the incident loop looks first.
+        from ops_core.cli.incident import handle
+
+        return handle(settings, suite="observe", remediate=True, lang=language, json=json)
+    if target is not None:
+        settings.target(target)
+    plans = [_plan(settings, one) for one in _decisions(settings, report) if target in (None, one.target)]
+    permission = plane_of(settings).permission(settings.drill)
+    if json:
+        allowed = {"allowed": permission.allowed, "reason": permission.reason, "next": permission.next_step}
+        say_json({"plans": plans, "permission": allowed})
+    else:
+        for plan in plans:
+            _tell(plan, language)
+        if not plans:
+            say("nothing was found that asks for a remedy")
+        elif any(plan["plan"] for plan in plans):
+            may = "would act: " if permission.allowed else "would be refused: "
+            say(f"ops remediate --apply {may}{permission.reason}")
+            if permission.next_step and not permission.allowed:
+                say(f"next  {permission.next_step}")
+    if not plans:
+        return EXIT_DONE
+    return EXIT_FINDINGS if all(plan["plan"] for plan in plans) else EXIT_FAILED
+
+
+def _decisions(settings: Settings, report: Path | None) -> tuple[Decision, ...]:
+    from ops_core.decision.inforce import proven_table
+    from ops_core.decision.match import decide
+    from ops_core.observation.record import read_observation
+    from ops_core.remediation.catalogue import load_catalogue
+
+    observation = read_observation(report or settings.reports_dir / "observe" / "latest.json")
+    return decide(
+        proven_table(settings, load_catalogue(settings).names()),
+        observation.findings,
+        observation.facts,
+        observation.unknown,
+        parse_instant(observation.finished_at),
+    )
+
+
+def _plan(settings: Settings, decision: Decision) -> dict[str, Any]:
+    from ops_core.remediation.catalogue import load_catalogue
+    from ops_core.remediation.context import gather
+
+    told = {"target": decision.target, "findings": list(decision.findings), "remediation": decision.remediation}
+    if decision.remediation is None or decision.target is None:
+        return {**told, "plan": None, "why": decision.action(), "next": ""}
+    try:
+        context = gather(settings, settings.target(decision.target), plane_of(settings), decision.findings)
+        plan = load_catalogue(settings).get(decision.remediation).plan(context)
+    except OpsError as error:
+        return {**told, "plan": None, "why": error.what, "next": error.next_step}
+    return {**told, "plan": plan.to_json(), "why": "", "next": ""}
+
+
+def _tell(told: dict[str, Any], lang: str) -> None:
+    from ops_core.remediation.plan import Plan, shown
+
+    say(f"{told['target'] or 'control plane'}  {', '.join(told['findings'])}")
+    if told["plan"] is None:
+        say(f"  no plan  {told['why']}")
+        if told["next"]:
+            say(f"  next     {told['next']}")
+    else:
+        plan = Plan.from_json(told["plan"])
+        say(f"  plan {plan.digest[:12]}  {plan.summary.get(lang) or plan.summary['en']}")
+        for number, step in enumerate(plan.steps, start=1):
+            say(f"  {number}. {shown(step.argv)}")
+        say(
+            "  undo  "
+            + ("the same way back" if plan.undo else plan.no_undo.get(lang) or plan.no_undo.get("en", "none"))
+        )
+    say()

@@ -1,0 +1,173 @@
+"""A rehearsal: break the embedded stack for real, let the runbook deal with it, and hold it to what it promised.
+
+Everything is made fresh in a directory of its own: stack, control store, what is known to be good. Nothing of it is
+left but the reports.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from ops_core.clock import Clock, new_run_id
+from ops_core.config import Settings, load_settings
+from ops_core.control.service import ControlPlane
+from ops_core.drill.fault import Fault
+from ops_core.drill.stack import EmbeddedStack
+from ops_core.errors import OpsError
+from ops_core.incident.loop import IncidentOutcome, run_incident
+from ops_core.observation.launch import observe
+from ops_core.report.model import IncidentView
+from ops_core.verdict import Verdict
+
+SUITE = "observe"
+ACTOR = "drill"
+REASON = "a rehearsal on a stack of its own"
+ESCALATED, RECOVERED = "escalated", "recovered"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsal:
+    """How a rehearsal went. Seconds count from the moment at which the fault was in force.
+
+    `problems` says in which ways the runbook did not do what the fault catalogue promises; empty is a pass.
+    """
+
+    fault: str
+    outcome: IncidentOutcome
+    view: IncidentView
+    detect_s: float | None
+    decide_s: float | None
+    recover_s: float | None
+    problems: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        return {
+            "fault": self.fault,
+            "incident": self.view.id,
+            "state": self.view.state,
+            "findings": [{"code": finding.code, "target": finding.target} for finding in self.view.findings],
+            "row": self.view.row_id,
+            "remediation": self.view.remediation,
+            "detect_s": self.detect_s,
+            "decide_s": self.decide_s,
+            "recover_s": self.recover_s,
+            "problems": list(self.problems),
+            "files": [str(path) for path in self.outcome.files],
+        }
+
+
+def rehearse(
+    fault: Fault, *, reports_dir: Path, clock: Clock, say: Callable[[str], None], lang: str = "en"
+) -> Rehearsal:
+    """Go the whole way once: start, see it healthy, break it, detect, decide, recover, verify, report, take it down.
+
+    Args:
+        fault: what to break.
+        reports_dir: where records and reports go; everything else is thrown away.
+        clock: tells the time and sleeps.
+        say: told what happens, a line at a time.
+        lang: language of what is said and written.
+
+    Raises:
+        OpsError: the rehearsal could not be held: the stack does not start, or is not healthy to begin with.
+    """
+    with tempfile.TemporaryDirectory(prefix="ops-drill-") as folder:
+        stack = EmbeddedStack(Path(folder), clock=clock, reports_dir=reports_dir)
+        with stack, _environment(stack.environ()):
+            settings = load_settings(stack.config, "embedded")
+            plane = ControlPlane(settings.control_store, clock, actor=ACTOR)
+            plane.create()
+            plane.release(REASON)
+            plane.set_gate("MOCK_ONLY", REASON)
+            _see_it_healthy(settings, clock, say)
+            fault.inject(stack)
+            injected_at = clock.now()
+            say(f"injected {fault.name}: {fault.description.get(lang, fault.description['en'])}")
+            try:
+                outcome = run_incident(
+                    settings,
+                    suite=SUITE,
+                    plane=plane,
+                    clock=clock,
+                    say=say,
+                    lang=lang,
+                    injected_at=injected_at,
+                    fault=fault.name,
+                )
+                healed = not fault.in_force(stack)
+            finally:
+                fault.withdraw(stack)
+            plane.verify_chain()
+    view = outcome.view
+    if view is None:
+        raise OpsError(f"the fault {fault.name} was not noticed: the verdict was {outcome.outcome}")
+
+    def after(instant: str | None) -> float | None:
+        from ops_core.clock import parse_instant
+
+        if instant is None:
+            return None
+        return round((parse_instant(instant) - injected_at) / timedelta(seconds=1), 3)
+
+    return Rehearsal(
+        fault=fault.name,
+        outcome=outcome,
+        view=view,
+        detect_s=after(view.detected_at),
+        decide_s=after(view.decided_at),
+        recover_s=after(view.recovered_at),
+        problems=tuple(_problems(fault, view, healed=healed)),
+    )
+
+
+def _see_it_healthy(settings: Settings, clock: Clock, say: Callable[[str], None]) -> None:
+    """The first observation: what is in force is seen good, and so worth rolling back to."""
+    record = settings.reports_dir / SUITE / f"{new_run_id(clock.now())}.json"
+    seen = observe(settings, suite=SUITE, record=record)
+    if seen.observation.verdict is not Verdict.HEALTHY:
+        raise OpsError(
+            f"the embedded stack is {seen.observation.verdict} before anything was broken", where=str(seen.path)
+        )
+    say(f"the embedded stack is up and HEALTHY: {len(seen.observation.judgements)} checks")
+
+
+def _problems(fault: Fault, view: IncidentView, *, healed: bool) -> Iterator[str]:
+    found = {finding.code for finding in view.findings if finding.target == fault.target}
+    for code in fault.findings:
+        if code not in found:
+            yield f"{code} was not found about {fault.target}"
+    others = sorted({finding.target or "control plane" for finding in view.findings} - {fault.target})
+    if others:
+        yield f"findings about what was not broken: {', '.join(others)}"
+    if fault.curable:
+        if view.remediation != fault.remediation:
+            yield f"the remedy was {view.remediation}, not {fault.remediation}"
+        if view.state != RECOVERED:
+            yield f"the end was {view.state}, not {RECOVERED}"
+        elif not healed:
+            yield "it was called recovered while the fault was still in force"
+    elif view.state != ESCALATED:
+        yield f"nothing heals it, and yet the end was {view.state}, not {ESCALATED}"
+
+
+@contextlib.contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """The stack's variables, for `ops.toml` and for the processes that read it."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
