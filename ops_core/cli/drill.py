@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ops_core.cli.options import JsonOption, clock
-from ops_core.cli.output import look_for, note, say, say_json, table
+from ops_core.cli.output import Story, look_for, note, say, say_json, table
 from ops_core.errors import EXIT_DONE, EXIT_FAILED, UsageError
 
 WORK_DIR = Path("state") / "embedded"
@@ -52,7 +52,8 @@ def _rehearse(names: list[str], *, reports: Path, lang: str, json: bool) -> int:
     faults = [fault_named(name) for name in names]
     results = []
     for fault in faults:
-        rehearsal = rehearse(fault, reports_dir=reports.absolute(), clock=clock(), say=note if json else say, lang=lang)
+        story = Story(clock().monotonic, note if json else say)
+        rehearsal = rehearse(fault, reports_dir=reports.absolute(), clock=clock(), say=story, lang=lang)
         results.append(rehearsal)
         if not json:
             for line in rehearsal_lines(rehearsal, look_for(lang), base=Path.cwd()):

@@ -18,7 +18,7 @@ from ops_core.cli.options import (
     language_of,
     settings_of,
 )
-from ops_core.cli.output import look_for, note, say, say_json, table
+from ops_core.cli.output import Story, look_for, note, say, say_json, table
 from ops_core.config import Settings
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def handle(settings: Settings, *, suite: str, remediate: bool, lang: str, json: 
         suite=suite,
         plane=plane_of(settings),
         clock=clock(),
-        say=note if json else say,
+        say=Story(clock().monotonic, note if json else say),
         lang=lang,
         remediate=remediate,
         actor=actor(),
@@ -85,7 +85,7 @@ def resume(
         incident,
         plane=plane_of(settings),
         clock=clock(),
-        say=note if json else say,
+        say=Story(clock().monotonic, note if json else say),
         lang=language,
         actor=actor(),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ops_core.errors import OpsError
@@ -26,6 +27,25 @@ def note(text: str) -> None:
     """Something that is not the answer: progress, a warning."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
+
+
+class Story:
+    """Tells what happens while it happens: each line with the seconds since the beginning, details below it.
+
+    Args:
+        now: monotonic seconds.
+        write: takes each finished line.
+    """
+
+    def __init__(self, now: Callable[[], float], write: Callable[[str], None] = say) -> None:
+        self._now = now
+        self._write = write
+        self._started = now()
+
+    def __call__(self, line: str) -> None:
+        """One line; an indented one belongs to the line before."""
+        stamp = " " * 8 if line.startswith(" ") else f"{self._now() - self._started:6.1f} s"
+        self._write(f"{stamp}  {line}".rstrip())
 
 
 def fail(error: OpsError, *, as_json: bool) -> int:

@@ -23,7 +23,7 @@ def rehearsal_lines(rehearsal: Rehearsal, look: Look, base: Path) -> list[str]:
         if seconds is not None
     )
     good = not rehearsal.problems
-    rows = [Row(label="drill", value=f"{rehearsal.fault}: {'as promised' if good else 'NOT as promised'}")]
+    rows = [Row(label="rehearsal", value=f"{rehearsal.fault}: {'as promised' if good else 'NOT as promised'}")]
     rows += [Row(label="measured", value=f"{times} after the fault was in force")]
     rows += [Row(label="problem", value=problem, style="31") for problem in rehearsal.problems]
     return [*lines, "", *label_lines(rows, look)]

@@ -196,6 +196,9 @@ class _Teller:
         if self.main is None or self.main.plan is None:
             return None
         plan = self.main.plan
+        if not self.main.armed:
+            # Nothing was begun, so there is nothing to take back.
+            return None
         command = " && ".join(shown(step.argv) for step in plan.undo)
         if not plan.undo:
             return UndoView(command=f"{plan.remediation} {plan.target}", outcome="impossible")

@@ -16,7 +16,7 @@ from typing import Protocol
 from ops_core.clock import Clock
 from ops_core.remediation.child import Ended, run_child
 from ops_core.remediation.guard import GuardRefused
-from ops_core.remediation.plan import CommandSays, Step, shown
+from ops_core.remediation.plan import CommandSays, Step
 from ops_core.remediation.probing import Answer, Mark, Seen, look, never_begun
 
 PAUSE_S = 0.05
@@ -171,7 +171,7 @@ class Runner:
 
     def _act(self, index: int, step: Step, ledger: Ledger, mark: Mark, again: str = "") -> Applied:
         ledger.arm(index, mark=mark, again=again)
-        self.say(f"step {index + 1}: {shown(step.argv)}")
+        self.say(f"step {index + 1}: {step.name}")
         try:
             ended = run_child(
                 step.argv, timeout_s=step.timeout_s, must_end=self.must_end, hold=self.hold, cwd=self.folder

@@ -33,7 +33,7 @@ def incident_lines(view: IncidentView, look: Look, reports: Sequence[str] = ()) 
         _phase_row(_("decide"), view.decide, look),
         _phase_row(_("recover"), view.recover, look),
     ]
-    if view.undo is not None and view.undo.outcome == "available":
+    if view.undo is not None and view.undo.outcome == "available" and view.state != "recovered":
         rows.append(Row(label=_("undo"), value=view.undo.command, style=BOLD, copied=True))
     rows += [Row(label=_("report"), value=path, copied=True) for path in reports]
     head = Row(label=_("INCIDENT"), value=f"{state}   {told}")
