@@ -10,7 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-from support import ROOT
+from support import ROOT, project_files
 
 LOCKS = ("run.txt", "dev.txt")
 _PIN = re.compile(r"(?P<name>[a-z0-9._-]+)==(?P<version>[0-9][0-9a-z.+!]*)(?: ; (?P<marker>[^\\]+?))? \\")
@@ -20,6 +20,14 @@ _COMMENT = re.compile(r"\s*#[A-Za-z0-9 .:()_-]*(-c requirements/run\.txt)?")
 NOT_IMPORTED = {
     "pytest-json-report": "a pytest plugin: writes the record",
     "pytest-timeout": "a pytest plugin: the net under the checks",
+}
+# The same of the development's dependencies: these are commands, or plugins of pytest.
+COMMANDS = {
+    "hatchling": "make dist",
+    "import-linter": "make lint",
+    "mypy": "make lint",
+    "pytest-xdist": "pytest -n",
+    "ruff": "make lint",
 }
 
 
@@ -76,6 +84,17 @@ def test_every_dependency_is_used() -> None:
     imported = set(re.findall(r"^\s*(?:from|import) ([a-z0-9_]+)", source, re.MULTILINE))
     asked = {canonicalize_name(one.name) for one in wanted("run.txt")}
     assert asked - imported == set(NOT_IMPORTED)
+
+
+def test_every_development_dependency_is_used() -> None:
+    """Each of them is imported by the tests or the benchmarks, or is a command of the list above."""
+    source = "\n".join(path.read_text(encoding="utf-8") for path in project_files() if path.suffix == ".py")
+    imported = set(re.findall(r"^\s*(?:from|import) ([a-z0-9_]+)", source, re.MULTILINE))
+    asked = {canonicalize_name(one.name) for one in wanted("dev.txt")} - {
+        canonicalize_name(one.name) for one in wanted("run.txt")
+    }
+    assert asked - imported <= set(COMMANDS)
+    assert set(COMMANDS) <= asked
 
 
 def test_python_versions_agree() -> None:
