@@ -94,7 +94,7 @@ def seconds(runs: Sequence[Run]) -> str:
     walls = sorted(one.wall_s for one in runs)
     if any(one.exit is None for one in runs):
         return f"> {walls[0]:.0f} s"
-    return f"{statistics.median(walls):.3f} s ({walls[0]:.3f}–{walls[-1]:.3f})"
+    return f"{statistics.median(walls):.3f} s ({walls[0]:.3f}-{walls[-1]:.3f})"
 
 
 def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -49,7 +49,8 @@ def product() -> Path:
     for old in wheels.glob("*.whl"):
         old.unlink()
     _call([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", wheels])
-    _call([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--force-reinstall", *wheels.glob("*.whl")])  # fmt: skip
+    pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    _call([*pip, "--no-deps", "--force-reinstall", *wheels.glob("*.whl")])
     return python
 
 

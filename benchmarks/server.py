@@ -14,6 +14,7 @@ import json
 import resource
 import ssl
 import sys
+from typing import cast
 
 SECRET = "benchmark-secret"
 BODY = b'{"status":"ok"}'
@@ -40,7 +41,7 @@ class Service(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment]
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         self._seen += data

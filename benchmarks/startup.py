@@ -88,7 +88,7 @@ def main(rounds: int) -> None:
             name,
             measure.seconds(runs),
             f"{measure.median(runs, 'cpu_s'):.3f} s",
-            f"{measure.paired_ratio(runs, base):.2f} ×",
+            f"{measure.paired_ratio(runs, base):.2f} x",
         ]
         for name, runs in results.items()
     ]
@@ -118,5 +118,5 @@ def imports(python: Path, rounds: int) -> None:
     rows = []
     for name, runs in results.items():
         millis = sorted(float(one.output) * 1000 for one in runs)
-        rows.append([name, f"{statistics.median(millis):.0f} ms ({millis[0]:.0f}–{millis[-1]:.0f})"])
+        rows.append([name, f"{statistics.median(millis):.0f} ms ({millis[0]:.0f}-{millis[-1]:.0f})"])
     print(measure.table("Imports on top of pytest", ["what", "median (range)"], rows))

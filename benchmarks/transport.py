@@ -73,7 +73,7 @@ def row(name: str, runs: list[Asked], count: int) -> list[str]:
     return [
         name,
         f"{middle('setup_s') * 1000:.0f} ms",
-        f"{middle('wall_s'):.2f} s ({min(walls):.2f}–{max(walls):.2f})",
+        f"{middle('wall_s'):.2f} s ({min(walls):.2f}-{max(walls):.2f})",
         f"{middle('cpu_s') / count * 1000:.2f} ms",
         f"{false:.0f} {' '.join(kinds)}".strip(),
         f"{crashes} of {len(runs)}",

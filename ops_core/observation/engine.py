@@ -344,7 +344,7 @@ class Engine:
 def _preload(arguments: set[str]) -> None:
     """Import what the instruments need now: on the loop it would stall every probe."""
     if arguments & {"http", "sse", "process"}:
-        import h11  # noqa: F401
+        import h11  # noqa: F401  # only so that it is there
 
 
 

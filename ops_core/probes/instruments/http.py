@@ -10,22 +10,20 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Any
 
-from ops_core import __version__
-from ops_core.errors import CannotLook
 from ops_core.evidence import HttpEvidence, Timing
 from ops_core.probes.instruments.context import Lookout
-from ops_core.probes.instruments.transport import FreshConnectionTransport, Split, describe_failure, import_httpx
+from ops_core.probes.instruments.request import Request, build_request, import_httpx
+from ops_core.probes.instruments.transport import (
+    FreshConnections,
+    Response,
+    Split,
+    describe_failure,
+    httpx_transport,
+)
 
 BODY_MAX_BYTES = 4096
 HEADERS_MAX = 40
 HEADER_MAX_CHARS = 400
-DEFAULT_HEADERS = {
-    "User-Agent": f"pytest-runbook/{__version__}",
-    "Accept": "*/*",
-    # An answer that unpacks to a gigabyte must not be possible.
-    "Accept-Encoding": "identity",
-    "Connection": "close",
-}
 
 
 class HttpInstrument:
@@ -33,7 +31,7 @@ class HttpInstrument:
 
     def __init__(self, lookout: Lookout) -> None:
         self._lookout = lookout
-        self._transport = FreshConnectionTransport(lookout.tls, lookout.now)
+        self._connections = FreshConnections(lookout.tls, lookout.now)
 
     async def get(self, url: str, **request: Any) -> HttpEvidence:
         """GET `url`; see `request` for the arguments."""
@@ -85,11 +83,11 @@ class HttpInstrument:
         progress: dict[str, Any] = {
             "instrument": "http",
             "method": method,
-            "url": self._lookout.redact.text(str(request.url)),
+            "url": self._lookout.redact.text(request.url),
         }
         self._lookout.actions.append(progress)
         try:
-            response = await self._transport.handle_async_request(request)
+            response = await self._connections.send(request)
             progress.update(status=response.status_code)
             body, truncated = await _read_body(response, body_max_bytes, progress)
         except Exception as error:  # noqa: BLE001  # describe_failure lets through what it does not know
@@ -110,68 +108,33 @@ class HttpInstrument:
 
     def client(self, **options: Any) -> Any:
         """A real `httpx.AsyncClient` on the same transport, for helpers that want one. Use it with `async with`."""
-        httpx = import_httpx()
-        transport = self._transport
-        lookout = self._lookout
 
-        class Recording(httpx.AsyncBaseTransport):  # type: ignore[misc,name-defined]  # httpx is imported where it is used
-            async def handle_async_request(self, request: Any) -> Any:
-                action = {"instrument": "http", "method": request.method, "url": lookout.redact.text(str(request.url))}
-                lookout.actions.append(action)
-                try:
-                    response = await transport.handle_async_request(request)
-                except OSError as error:
-                    raise httpx.ConnectError(str(error), request=request) from error
-                action["status"] = response.status_code
-                return response
+        def note(request: Request) -> dict[str, Any]:
+            action = {"instrument": "http", "method": request.method, "url": self._lookout.redact.text(request.url)}
+            self._lookout.actions.append(action)
+            return action
 
+        transport = httpx_transport(self._connections, note)
         # Time limits are the probe's budget; a limit of httpx's own would charge the target for a busy machine.
-        return httpx.AsyncClient(transport=Recording(), timeout=None, trust_env=False, **options)
+        return import_httpx().AsyncClient(transport=transport, timeout=None, trust_env=False, **options)
 
-    def _evidence(self, request: Any, response: Any, body: bytes, *, truncated: bool, started: float) -> HttpEvidence:
+    def _evidence(
+        self, request: Request, response: Response, body: bytes, *, truncated: bool, started: float
+    ) -> HttpEvidence:
         redact = self._lookout.redact
         elapsed_ms = (self._lookout.now() - started) * 1000
         return HttpEvidence(
             method=request.method,
-            url=redact.text(str(request.url)),
+            url=redact.text(request.url),
             status=response.status_code,
             elapsed_ms=round(elapsed_ms, 3),
-            timing=timing_of(response.extensions["split"], elapsed_ms),
-            http_version=response.extensions["http_version"].decode("ascii", "replace"),
-            headers=bounded_headers(redact.headers(_decode(response.headers.raw))),
+            timing=timing_of(response.split, elapsed_ms),
+            http_version=response.http_version,
+            headers=bounded_headers(redact.headers(_decode(response.headers))),
             size_bytes=len(body),
             truncated=truncated,
             body_excerpt=redact.text(body.decode("utf-8", "replace")),
         )
-
-
-def build_request(
-    method: str,
-    url: str,
-    *,
-    headers: Mapping[str, str] | None = None,
-    auth: tuple[str, str] | None = None,
-    **parts: Any,
-) -> Any:
-    """An `httpx.Request` with our default headers under the caller's own.
-
-    Raises:
-        CannotLook: the URL or the request is not one that can be sent.
-    """
-    httpx = import_httpx()
-    try:
-        merged = httpx.Headers(DEFAULT_HEADERS)
-        merged.update(headers or {})
-        if auth is not None:
-            import base64
-
-            merged["Authorization"] = "Basic " + base64.b64encode(":".join(auth).encode()).decode()
-        request = httpx.Request(method, url, headers=merged, **parts)
-    except (httpx.InvalidURL, ValueError, TypeError) as error:
-        raise CannotLook(f"the request cannot be made: {error}") from None
-    if request.url.scheme not in ("http", "https") or not request.url.host:
-        raise CannotLook("the request cannot be made: the URL needs http:// or https:// and a host")
-    return request
 
 
 def timing_of(split: Split, elapsed_ms: float) -> Timing:
@@ -191,18 +154,18 @@ def bounded_headers(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, st
     return tuple((name[:HEADER_MAX_CHARS], value[:HEADER_MAX_CHARS]) for name, value in headers[:HEADERS_MAX])
 
 
-async def _read_body(response: Any, limit_bytes: int, progress: dict[str, Any]) -> tuple[bytes, bool]:
+async def _read_body(response: Response, limit_bytes: int, progress: dict[str, Any]) -> tuple[bytes, bool]:
     """At most `limit_bytes` of the body, and whether there was more."""
     body = bytearray()
     try:
-        async with aclosing(aiter(response.stream)) as parts:
+        async with aclosing(response.body) as parts:
             async for part in parts:
                 body += part
                 progress["size_bytes"] = len(body)
                 if len(body) > limit_bytes:
                     return bytes(body[:limit_bytes]), True
     finally:
-        await response.stream.aclose()
+        response.close()
     return bytes(body), False
 
 

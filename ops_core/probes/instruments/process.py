@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import configparser
 import os
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 from ops_core.errors import CannotLook
 from ops_core.evidence import ProcessEvidence
 from ops_core.probes.instruments.context import Lookout
-from ops_core.probes.instruments.http import build_request
-from ops_core.probes.instruments.transport import FreshConnectionTransport
+from ops_core.probes.instruments.request import build_request
+from ops_core.probes.instruments.transport import FreshConnections
 
 ANSWER_MAX_BYTES = 262_144
 
@@ -60,17 +61,18 @@ class ProcessInstrument:
         request = build_request(
             "POST", "http://supervisor/RPC2", headers={"Content-Type": "text/xml"}, auth=auth, content=body
         )
-        transport = FreshConnectionTransport(self._lookout.tls, self._lookout.now, socket_path=socket_path)
+        connections = FreshConnections(self._lookout.tls, self._lookout.now, socket_path=socket_path)
         try:
-            response = await transport.handle_async_request(request)
+            response = await connections.send(request)
             answer = b""
             try:
-                async for part in response.stream:
-                    answer += part
-                    if len(answer) > ANSWER_MAX_BYTES:
-                        raise CannotLook("supervisord's answer is too long", where=socket_path)
+                async with aclosing(response.body) as parts:
+                    async for part in parts:
+                        answer += part
+                        if len(answer) > ANSWER_MAX_BYTES:
+                            raise CannotLook("supervisord's answer is too long", where=socket_path)
             finally:
-                await response.stream.aclose()
+                response.close()
         except OSError as error:
             why = error.strerror or type(error).__name__
             raise CannotLook(f"supervisord cannot be asked: {why}", where=socket_path) from None

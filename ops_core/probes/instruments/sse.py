@@ -14,8 +14,8 @@ from typing import Any
 
 from ops_core.evidence import StreamEvidence
 from ops_core.probes.instruments.context import Lookout
-from ops_core.probes.instruments.http import build_request
-from ops_core.probes.instruments.transport import FreshConnectionTransport, describe_failure
+from ops_core.probes.instruments.request import build_request
+from ops_core.probes.instruments.transport import FreshConnections, Response, describe_failure
 
 EXCERPT_BYTES = 1024
 PENDING_MAX_BYTES = 65_536
@@ -60,7 +60,7 @@ class SseInstrument:
 
     def __init__(self, lookout: Lookout) -> None:
         self._lookout = lookout
-        self._transport = FreshConnectionTransport(lookout.tls, lookout.now)
+        self._connections = FreshConnections(lookout.tls, lookout.now)
 
     async def watch(
         self, url: str, *, window_s: float, enough: int = 1, headers: Mapping[str, str] | None = None
@@ -73,13 +73,13 @@ class SseInstrument:
         request = build_request(
             "GET", url, headers={"Accept": "text/event-stream", "Cache-Control": "no-store", **(headers or {})}
         )
-        shown = self._lookout.redact.text(str(request.url))
+        shown = self._lookout.redact.text(request.url)
         action: dict[str, Any] = {"instrument": "sse", "method": "GET", "url": shown}
         self._lookout.actions.append(action)
         started = self._lookout.now()
         tally = Tally()
         try:
-            response = await self._transport.handle_async_request(request)
+            response = await self._connections.send(request)
             action["status"] = response.status_code
             opened = self._lookout.now()
             first_byte_ms, ended = await self._read(response, tally, opened + window_s, enough, started)
@@ -98,7 +98,7 @@ class SseInstrument:
         return StreamEvidence(
             url=shown,
             status=response.status_code,
-            content_type=self._lookout.redact.text(response.headers.get("content-type", ""))[:200],
+            content_type=self._lookout.redact.text(response.header("content-type") or "")[:200],
             first_byte_ms=first_byte_ms,
             watched_ms=round((self._lookout.now() - opened) * 1000, 3),
             window_s=window_s,
@@ -110,12 +110,12 @@ class SseInstrument:
         )
 
     async def _read(
-        self, response: Any, tally: Tally, until: float, enough: int, started: float
+        self, response: Response, tally: Tally, until: float, enough: int, started: float
     ) -> tuple[float | None, bool]:
         """Feed the tally; returns the milliseconds to the first byte and whether the server ended the stream."""
         first_byte_ms: float | None = None
         try:
-            async with aclosing(aiter(response.stream)) as parts:
+            async with aclosing(response.body) as parts:
                 pending = asyncio.ensure_future(anext(parts, None))
                 try:
                     while tally.events + tally.comments < enough:
@@ -138,4 +138,4 @@ class SseInstrument:
                     pending.cancel()
                     await asyncio.wait({pending})
         finally:
-            await response.stream.aclose()
+            response.close()

@@ -1,4 +1,4 @@
-"""One fresh connection per request: the httpx transport that the `http` and `sse` instruments look through.
+"""One fresh connection per request: what the `http`, `sse` and `process` instruments look through.
 
 httpx's own pool is quadratic in open requests, and a health probe wants a fresh connection anyway: a pooled one can
 hide that nobody can connect any more. h11 does the protocol, asyncio's streams do the I/O; what stands here is the
@@ -12,16 +12,17 @@ import errno
 import itertools
 import socket
 import ssl
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from ops_core.errors import CannotLook
+from ops_core.probes.instruments.request import Request, import_httpx, of_httpx
 
 READ_BYTES = 65_536
 HEADERS_MAX_BYTES = 65_536
+CLIENT_BODY_MAX_BYTES = 16 << 20
 INTERIM_MAX = 20
 BREATHE_EVERY = 16
 _OURS = {
@@ -43,20 +44,6 @@ class ClosedWithoutAnswer(ConnectionError):
 
 class TooManyInterim(ConnectionError):
     """The server sends interim (1xx) answers and no end of them."""
-
-
-def import_httpx() -> Any:
-    """httpx without its command line, which would import rich and click: 40 ms that nobody asked for at 3 a.m."""
-    if "httpx" not in sys.modules and "httpx._main" not in sys.modules:
-        # None makes the import of that one module fail, which httpx handles as "the command line is not installed".
-        sys.modules["httpx._main"] = None  # type: ignore[assignment]
-        try:
-            import httpx
-        finally:
-            del sys.modules["httpx._main"]
-    import httpx
-
-    return httpx
 
 
 @dataclass
@@ -130,8 +117,25 @@ def describe_failure(error: BaseException) -> tuple[str, str]:  # noqa: C901, PL
     raise error
 
 
-class FreshConnectionTransport:
-    """An httpx transport that opens a connection for each request and closes it afterwards.
+@dataclass(kw_only=True)
+class Response:
+    """An answer whose body is still to be read. `headers` are as sent; `split` and `started` are charged time."""
+
+    status_code: int
+    http_version: str
+    headers: list[tuple[bytes, bytes]]
+    split: Split
+    started: float
+    body: AsyncGenerator[bytes]
+    close: Callable[[], None]
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, by its name in lower case."""
+        return next((v.decode("latin-1") for k, v in self.headers if k.lower() == name.encode()), None)
+
+
+class FreshConnections:
+    """Opens a connection for each request, which is closed with the response.
 
     Failures leave as they come from the operating system, TLS or h11; `describe_failure` sorts them. Time limits are
     the caller's: cancelling the task closes the connection.
@@ -142,24 +146,18 @@ class FreshConnectionTransport:
         self._now = now
         self._socket_path = socket_path
 
-    async def handle_async_request(self, request: Any) -> Any:
-        """Send an `httpx.Request`, return an `httpx.Response` with an unread stream.
-
-        `response.extensions["split"]` holds the `Split` of the time.
-        """
+    async def send(self, request: Request) -> Response:
+        """Send a request, return the response when its headers are there. Whoever gets it must close it."""
         import h11
 
-        httpx = import_httpx()
         started = self._now()
         split = Split()
-        reader, writer = await self._connect(request.url, split, started)
+        reader, writer = await self._connect(request, split, started)
         try:
             connection = h11.Connection(our_role=h11.CLIENT, max_incomplete_event_size=HEADERS_MAX_BYTES)
-            target = request.url.raw_path
-            writer.write(
-                connection.send(h11.Request(method=request.method, target=target, headers=request.headers.raw))
-            )
-            async for part in request.stream:
+            head = h11.Request(method=request.method, target=request.target, headers=request.headers)
+            writer.write(connection.send(head))
+            async for part in _parts(request.content):
                 writer.write(connection.send(h11.Data(data=part)))
                 await writer.drain()
             writer.write(connection.send(h11.EndOfMessage()))
@@ -169,39 +167,82 @@ class FreshConnectionTransport:
         except BaseException:
             writer.close()
             raise
-        return httpx.Response(
+        return Response(
             status_code=event.status_code,
+            http_version="HTTP/" + event.http_version.decode("ascii", "replace"),
             headers=event.headers.raw_items(),
-            stream=_body_stream(httpx, connection, reader, writer),
-            extensions={"split": split, "http_version": b"HTTP/" + event.http_version, "started": started},
+            split=split,
+            started=started,
+            body=_body(connection, reader),
+            close=writer.close,
         )
 
     async def _connect(
-        self, url: Any, split: Split, started: float
+        self, request: Request, split: Split, started: float
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._socket_path is not None:
             reader, writer = await asyncio.open_unix_connection(self._socket_path)
         else:
-            port = url.port or (443 if url.scheme == "https" else 80)
-            reader, writer = await asyncio.open_connection(url.host, port)
+            reader, writer = await asyncio.open_connection(request.host, request.port)
         split.connected_ms = (self._now() - started) * 1000
-        if url.scheme == "https":
+        if request.scheme == "https":
             try:
-                await writer.start_tls(self._tls.get(), server_hostname=url.host)
+                await writer.start_tls(self._tls.get(), server_hostname=request.host)
             except BaseException:
                 writer.close()
                 raise
             split.secured_ms = (self._now() - started) * 1000
         return reader, writer
 
-    async def aclose(self) -> None:
-        """Nothing is kept open between requests."""
 
-    async def __aenter__(self) -> Self:
-        return self
+def httpx_transport(connections: FreshConnections, note: Callable[[Request], dict[str, Any]]) -> Any:
+    """An `httpx.AsyncBaseTransport` over fresh connections. `note` is told of each request and gives its notes."""
+    httpx = import_httpx()
 
-    async def __aexit__(self, *exc: object) -> None:
-        await self.aclose()
+    class Body(httpx.AsyncByteStream):  # type: ignore[misc,name-defined]  # httpx is imported where it is used
+        def __init__(self, response: Response, request: Any) -> None:
+            self._response = response
+            self._request = request
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            size_bytes = 0
+            async for part in self._response.body:
+                size_bytes += len(part)
+                if size_bytes > CLIENT_BODY_MAX_BYTES:
+                    # httpx reads whole bodies into memory; an endless one would take all of it.
+                    much = f"the body is larger than {CLIENT_BODY_MAX_BYTES >> 20} MiB"
+                    raise httpx.ReadError(much, request=self._request)
+                yield part
+
+        async def aclose(self) -> None:
+            self._response.close()
+            await self._response.body.aclose()
+
+    class Transport(httpx.AsyncBaseTransport):  # type: ignore[misc,name-defined]  # as above
+        async def handle_async_request(self, request: Any) -> Any:
+            outgoing = of_httpx(request)
+            action = note(outgoing)
+            try:
+                response = await connections.send(outgoing)
+            except OSError as error:
+                raise httpx.ConnectError(str(error), request=request) from error
+            action["status"] = response.status_code
+            return httpx.Response(
+                status_code=response.status_code,
+                headers=response.headers,
+                stream=Body(response, request),
+                extensions={"split": response.split, "http_version": response.http_version.encode()},
+            )
+
+    return Transport()
+
+
+async def _parts(content: bytes | AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    if not isinstance(content, bytes):
+        async for part in content:
+            yield part
+    elif content:
+        yield content
 
 
 async def _final_answer(connection: Any, reader: asyncio.StreamReader) -> Any:
@@ -228,23 +269,15 @@ async def _next_event(connection: Any, reader: asyncio.StreamReader) -> Any:
         connection.receive_data(data)
 
 
-def _body_stream(httpx: Any, connection: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Any:
+async def _body(connection: Any, reader: asyncio.StreamReader) -> AsyncGenerator[bytes]:
     import h11
 
-    class Body(httpx.AsyncByteStream):  # type: ignore[misc]  # httpx is imported where it is used
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            for number in itertools.count(1):
-                event = await _next_event(connection, reader)
-                if isinstance(event, h11.Data):
-                    yield bytes(event.data)
-                    if number % BREATHE_EVERY == 0:
-                        # Reading what has already come does not suspend: a flood must not keep the loop to itself.
-                        await asyncio.sleep(0)
-                else:
-                    # End of message, or the server closed where its framing allows that.
-                    return
-
-        async def aclose(self) -> None:
-            writer.close()
-
-    return Body()
+    for number in itertools.count(1):
+        event = await _next_event(connection, reader)
+        if not isinstance(event, h11.Data):
+            # End of message, or the server closed where its framing allows that.
+            return
+        yield bytes(event.data)
+        if number % BREATHE_EVERY == 0:
+            # Reading what has already come does not suspend: a flood must not keep the loop to itself.
+            await asyncio.sleep(0)
