@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ops_core.remediation import Plan, PlanContext, remediation, rollback
+from ops_core.remediation import Plan, PlanContext, Rollback, remediation, rollback
 
 
 @remediation("rollback_release")
@@ -17,8 +17,17 @@ def rollback_release(context: PlanContext) -> Plan:
         steps=way.steps,
         undo=way.undo,
         no_undo=way.no_undo,
-        summary={
-            "en": f"roll the release of {name} back from {way.old} to {way.good} and restart it",
-            "ko": f"{name}의 릴리스를 {way.old}에서 {way.good}(으)로 롤백하고 재시작",
-        },
+        summary=_summary(name, way),
     )
+
+
+def _summary(name: str, way: Rollback) -> dict[str, str]:
+    if not way.swaps:
+        return {
+            "en": f"the last good release of {name}, {way.good}, is in force already: restart it, so that it runs",
+            "ko": f"{name}의 마지막 정상 릴리스 {way.good}이(가) 이미 적용되어 있으므로, 반영되도록 재시작",
+        }
+    return {
+        "en": f"roll the release of {name} back from {way.old} to {way.good} and restart it",
+        "ko": f"{name}의 릴리스를 {way.old}에서 {way.good}(으)로 롤백하고 재시작",
+    }

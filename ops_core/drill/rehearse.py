@@ -65,7 +65,13 @@ class Rehearsal:
 
 
 def rehearse(
-    fault: Fault, *, reports_dir: Path, clock: Clock, say: Callable[[str], None], lang: str = "en"
+    fault: Fault,
+    *,
+    reports_dir: Path,
+    clock: Clock,
+    say: Callable[[str], None],
+    lang: str = "en",
+    verify_s: float | None = None,
 ) -> Rehearsal:
     """Go the whole way once: start, see it healthy, break it, detect, decide, recover, verify, report, take it down.
 
@@ -75,6 +81,7 @@ def rehearse(
         clock: tells the time and sleeps.
         say: told what happens, a line at a time.
         lang: language of what is said and written.
+        verify_s: seconds that a remedy gets to show its effect; see `run_incident`.
 
     Raises:
         OpsError: the rehearsal could not be held: the stack does not start, or is not healthy to begin with.
@@ -101,6 +108,7 @@ def rehearse(
                     lang=lang,
                     injected_at=injected_at,
                     fault=fault.name,
+                    verify_s=verify_s,
                 )
                 healed = not fault.in_force(stack)
             finally:

@@ -24,6 +24,11 @@ NOTHING_TO_GO_BACK_TO = {
     "ko": "적용되어 있던 버전이 존재하지 않아 되돌아갈 곳이 없습니다",
 }
 
+NOTHING_WAS_SWAPPED = {
+    "en": "only a restart: what is in force stays in force",
+    "ko": "재시작만 하며 적용된 버전은 바뀌지 않습니다",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Deployed:
@@ -191,6 +196,11 @@ class Rollback:
     undo: tuple[Step, ...]
     no_undo: Mapping[str, str]
 
+    @property
+    def swaps(self) -> bool:
+        """Whether it puts another version in force; else the good one is in force and only has to run."""
+        return self.old != self.good
+
 
 def rollback(context: PlanContext, kind: str) -> Rollback:
     """The way to the last good version of that kind: swap the link, then stop and start.
@@ -228,10 +238,9 @@ def rollback(context: PlanContext, kind: str) -> Rollback:
             next_step="find out who changed it, and deploy it again",
         )
     if found.in_force == found.good:
-        raise PlanRefused(
-            f"the {kind} in force is the last good one already ({found.good}): rolling back would change nothing",
-            where=where,
-            next_step="look for another cause; ops remediate restart_service restarts it as it is",
+        # Somebody put it back, but what runs may have been started before that: the rest of a rollback is the restart.
+        return Rollback(
+            old=found.good, good=found.good, steps=context.restart_steps(), undo=(), no_undo=NOTHING_WAS_SWAPPED
         )
     # A way back to something that is not there would stop what runs and start nothing.
     undo = (*found.link_steps(found.text), *context.way_back_steps()) if found.exists else ()
