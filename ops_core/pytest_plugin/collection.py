@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ops_core.config import Target
+from ops_core.errors import OpsError
 from ops_core.finding import MARK
 from ops_core.observation.engine import Pair
 from ops_core.probes.registry import REGISTRY, ProbeDefinition
@@ -23,6 +24,13 @@ class CheckModule(pytest.Module):
     def funcnamefilter(self, name: str) -> bool:
         """Whether a function of this name is a check."""
         return name.startswith(PREFIX)
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        """The checks; a definition that cannot work is told in its own words."""
+        try:
+            return list(super().collect())
+        except OpsError as error:
+            raise self.CollectError(str(error)) from None
 
     def classnamefilter(self, name: str) -> bool:
         """Whether a class of this name holds checks."""

@@ -7,6 +7,7 @@ that crashed or hung) = not seen: a broken check must not accuse a healthy syste
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from ops_core.verdict import Judged
 
 TEXT_MAX_CHARS = 1000
 TIMEOUT_PREFIX = "Timeout ("
+HUNG = "the check itself did not end in time"
 
 
 def judge(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, suite: str) -> Judgement | None:
@@ -40,6 +42,37 @@ def judge(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRep
     )
 
 
+def not_judged(item: pytest.Item, suite: str, reason: str) -> Judgement:
+    """The judgement of a check that was selected, but was never asked or never came to its end."""
+    return Judgement(
+        nodeid=item.nodeid,
+        check=getattr(item, "originalname", None) or item.name,
+        suite=suite,
+        finding=finding_of(item),
+        target=target_of(item),
+        judged=Judged.UNKNOWN,
+        expected=expectation(item),
+        seen=reason[:TEXT_MAX_CHARS],
+        where=f"{_shown(item)}:{(item.location[1] or 0) + 1}",
+    )
+
+
+def not_collected(nodeid: str, suite: str, reason: str) -> Judgement:
+    """The judgement of what is known by its node id only: a file that could not be read, a check of a lost process."""
+    file, _, name = nodeid.partition("::")
+    check, _, rest = name.rpartition("::")[2].partition("[")
+    return Judgement(
+        nodeid=nodeid,
+        check=check or Path(file).stem,
+        suite=suite,
+        finding=None,
+        target=rest.removesuffix("]") or None,
+        judged=Judged.UNKNOWN,
+        seen=reason[:TEXT_MAX_CHARS],
+        where=file,
+    )
+
+
 def _outcome(call: pytest.CallInfo[None], report: pytest.TestReport) -> tuple[Judged, str]:
     if report.passed:
         return Judged.GOOD, ""
@@ -53,7 +86,7 @@ def _outcome(call: pytest.CallInfo[None], report: pytest.TestReport) -> tuple[Ju
     if failed and not text.startswith(TIMEOUT_PREFIX):
         return Judged.BAD, text
     if failed:
-        return Judged.UNKNOWN, "the check itself did not end in time"
+        return Judged.UNKNOWN, HUNG
     if isinstance(error, CannotLook):
         return Judged.UNKNOWN, error.what
     return Judged.UNKNOWN, f"the check itself raised {type(error).__name__}: {text}"
@@ -61,8 +94,13 @@ def _outcome(call: pytest.CallInfo[None], report: pytest.TestReport) -> tuple[Ju
 
 def _text(error: BaseException | None) -> str:
     """What an exception says: its first line, which for a failed assertion is the message the check gave."""
-    text = str(getattr(error, "msg", None) or error or "").strip()
-    return text.splitlines()[0].strip() if text else (type(error).__name__ if error else "")
+    if error is None:
+        return ""
+    try:
+        text = str(getattr(error, "msg", None) or error).strip()
+    except Exception:  # noqa: BLE001  # its class is a user's own
+        text = ""
+    return text.splitlines()[0].strip() if text else type(error).__name__
 
 
 def expectation(item: pytest.Item) -> str:
@@ -81,8 +119,18 @@ def _where(item: pytest.Item, call: pytest.CallInfo[None]) -> str:
         for entry in call.excinfo.traceback:
             if str(entry.path) == str(item.path):
                 line = entry.lineno + 1
-    shown = item.location[0]
+    return f"{_shown(item)}:{line}"
+
+
+def _shown(item: pytest.Item) -> str:
+    """The file of a check: relative, and for a shipped check its place in the package, which says more."""
     if item.path.is_relative_to(content_dir()):
-        # A shipped check: its place in the package says more than a path relative to whatever was named.
-        shown = item.path.relative_to(content_dir()).as_posix()
-    return f"{shown}:{line}"
+        return item.path.relative_to(content_dir()).as_posix()
+    return item.location[0]
+
+
+def last_line(text: str) -> str:
+    """The last line of what pytest tells of an error: after all the places, what it was."""
+    lines = [line.removeprefix("E").strip() for line in text.splitlines() if line.strip()]
+    told = [line for line in lines if line]
+    return told[-1] if told else "no reason given"

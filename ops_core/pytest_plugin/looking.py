@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 import warnings
@@ -16,6 +17,7 @@ from ops_core.config import Settings, Target, known_secrets
 from ops_core.evidence import ControlEvidence, EvidenceRecord, evidence_id
 from ops_core.observation.replay import Recorded, not_recorded, open_recorded
 from ops_core.probes.instruments.context import LastGood, Lookout
+from ops_core.probes.instruments.redact import Redactor
 from ops_core.probes.registry import ProbeDefinition
 
 if TYPE_CHECKING:
@@ -56,6 +58,11 @@ class Looking:
         self._replayed: dict[str, EvidenceRecord] = {}
         self._progress_shown = False
         self.problems: list[str] = []
+
+    @functools.cached_property
+    def redact(self) -> Redactor:
+        """Hides the values of all secrets of the profile."""
+        return Redactor(known_secrets(self.settings).values())
 
     @property
     def used_s(self) -> float:
@@ -153,16 +160,14 @@ class Looking:
         self._progress_shown = True
 
     def _lookouts(self) -> Callable[[Callable[[], float]], Lookout]:
-        from ops_core.probes.instruments.redact import Redactor
         from ops_core.probes.instruments.transport import TlsContexts
 
-        redact = Redactor(known_secrets(self.settings).values())
         tls = TlsContexts(self.settings.ca_file)
 
         def lookout_for(now: Callable[[], float]) -> Lookout:
             return Lookout(
                 settings=self.settings,
-                redact=redact,
+                redact=self.redact,
                 tls=tls,
                 now=now,
                 read_control=self._read_control,

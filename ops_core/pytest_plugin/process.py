@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import sys
 import threading
 from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 WANTED_FILES = 65_536
 EXIT_GRACE_S = 1.0
 SHUTDOWN_POLL_S = 0.1
@@ -24,6 +28,33 @@ def open_file_limit() -> int:
             return soft
         return wanted
     return WANTED_FILES if soft == resource.RLIM_INFINITY else soft
+
+
+class StopSignals:
+    """Listens for the signals that ask a process to end.
+
+    Args:
+        on_stop: called in the main thread with the signal's name.
+    """
+
+    def __init__(self, on_stop: Callable[[str], None]) -> None:
+        self._on_stop = on_stop
+        self._before: dict[signal.Signals, Any] = {}
+
+    def listen(self) -> None:
+        """Take over the signals; one that is ignored (nohup) stays ignored."""
+        for number in STOP_SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._arrived)
+
+    def release(self) -> None:
+        """Give them back to whoever had them before."""
+        while self._before:
+            number, handler = self._before.popitem()
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+    def _arrived(self, number: int, _frame: FrameType | None) -> None:
+        self._on_stop(signal.Signals(number).name)
 
 
 def end_process_in_time(status: Callable[[], int]) -> None:

@@ -10,27 +10,30 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import os
-import signal
 import threading
 from collections.abc import Generator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
 
 from ops_core.clock import SystemClock, isoformat, new_run_id
-from ops_core.errors import OpsError
-from ops_core.observation.record import KEY, Judgement, Observation, json_safe, to_plain
-from ops_core.observation.replay import describe_target
+from ops_core.errors import OpsError, UsageError
+from ops_core.observation.record import KEY, Observation, json_safe
 from ops_core.probes.registry import OBSERVER
 from ops_core.pytest_plugin import collection, judging
+from ops_core.pytest_plugin.judgements import Judgements
+from ops_core.pytest_plugin.limits import CheckLimits
 from ops_core.pytest_plugin.looking import Looking
+from ops_core.pytest_plugin.net import Net
+from ops_core.pytest_plugin.process import StopSignals, end_process_in_time
+from ops_core.pytest_plugin.recording import observation_of, part_of_report
 from ops_core.pytest_plugin.selection import CHECKS, Selection
-from ops_core.verdict import Judged, Verdict, verdict_of
+from ops_core.verdict import Judged
 
-CHECK_TIMEOUT_S = 5
 SHIPPED_PROBES = ("health", "guard", "stream", "process", "deployment", "control")
+# What pytest-json-report calls its file when nobody names one.
+NO_REPORT_NAMED = ".report.json"
 EVIDENCE_IDS: pytest.StashKey[tuple[str, ...]] = pytest.StashKey()
 
 
@@ -61,18 +64,27 @@ class RunbookSession:
         self.run_id: str = worker["ops_run_id"] if worker else new_run_id(self.started_at)
         self.suite = self._suite_name()
         self.record_path = self._record_path()
-        self.judgements: dict[str, Judgement] = {}
-        self.worker_records: dict[str, dict[str, Any]] = {}
+        self.judgements = Judgements(selection.suite_of, config.rootpath)
         self.selected: dict[str, str | None] = {}
         self.whole_suite = self._names_folders_only()
         self.interrupted = ""
+        self.finishing = False
+        self.status: int | None = None
+        self.signals = StopSignals(self._on_stop_signal)
         self.observation: Observation | None = None
+        deadline = self.looking.configured + self.settings.budgets.total_s
+        self.limits = CheckLimits(config, deadline)
+        self.net = Net(deadline, self._stalled)
         self._configure()
 
     # -- setting up ----------------------------------------------------------------------------------------------
 
     def _configure(self) -> None:
         config, option = self.config, self.config.option
+        if not hasattr(option, "json_report"):
+            raise UsageError(
+                "an operational run needs the plugin pytest-json-report", next_step="leave out the -p no:…"
+            )
         config.stash[OBSERVER] = self.looking
         config.addinivalue_line("python_files", "check_*.py")
         config.addinivalue_line("markers", f"{collection.TARGET_MARK}(name): the target a check is about; set by us")
@@ -82,16 +94,26 @@ class RunbookSession:
             # The user wants the report in a place of their own; our part goes there with it.
             if option.json_report_file:
                 self.record_path = self.invoked_from / option.json_report_file
-        elif not option.collectonly:
+        elif not self.shows_only:
             option.json_report = True
             # Kept out of the record: what nobody reads and a thousand targets would make large.
             option.json_report_omit = [*option.json_report_omit, "collectors", "keywords", "streams"]
-            option.json_report_file = str(self.record_path)
+            if option.json_report_file in {"", NO_REPORT_NAMED} or option.ops_record:
+                option.json_report_file = str(self.record_path)
+            self.record_path = self.invoked_from / option.json_report_file
             option.json_report_verbosity = -1
+        # One file of checks that cannot be read must not keep us from looking at everything else.
+        option.continue_on_collection_errors = True
         if option.tbstyle == "auto":
             # Each failure is told as expected / seen / where; a traceback into a check tells nobody more.
             option.tbstyle = "no"
             option.reportchars = "" if option.reportchars == "fE" else option.reportchars
+
+    @property
+    def shows_only(self) -> bool:
+        """Whether pytest only shows what there is: then nothing is looked at."""
+        names = ("collectonly", "showfixtures", "show_fixtures_per_test", "setupplan", "cacheshow")
+        return any(getattr(self.config.option, name, None) for name in names)
 
     def register_probes(self) -> None:
         """Make the shipped probes and the `target` fixture known to pytest."""
@@ -148,7 +170,13 @@ class RunbookSession:
         if suite is not None:
             if suite in self.selection.suites:
                 item.add_marker(suite)
-            item.add_marker(pytest.mark.timeout(CHECK_TIMEOUT_S, func_only=True, method="signal"))
+            self.limits.collected(item)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self.net.beat()
+        if report.failed:
+            self.whole_suite = False
+            self.judgements.take(report)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         nameless = collection.without_finding([i for i in items if self.selection.suite_of(i.path) is not None])
@@ -171,8 +199,10 @@ class RunbookSession:
             self.whole_suite = False
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
+        if not self.shows_only:
+            self.judgements.expect(session.items)
         self.selected = {item.nodeid: collection.target_of(item) for item in session.items}
-        if self.config.option.collectonly or not session.items:
+        if self.shows_only or not session.items:
             return
         pairs: dict[str, Any] = {}
         for item in session.items:
@@ -188,28 +218,38 @@ class RunbookSession:
             )
         except OpsError as error:
             raise pytest.UsageError(str(error)) from None
+        self.net.arm_hard(self.record_path.with_suffix(f".hang{os.getpid()}.txt"))
 
     # -- running -------------------------------------------------------------------------------------------------
 
     def pytest_sessionstart(self) -> None:
+        self.net.start()
         if self.is_worker or threading.current_thread() is not threading.main_thread():
             return
+        self.signals.listen()
 
-        def on_sigterm(_signum: int, _frame: FrameType | None) -> None:
-            self.interrupted = "ended by SIGTERM"
+    def _on_stop_signal(self, name: str) -> None:
+        if not self.finishing:
+            self.interrupted = f"ended by {name}"
             # Raised in the main thread: pytest ends the session in order and the record is written.
             raise KeyboardInterrupt(self.interrupted)
 
-        signal.signal(signal.SIGTERM, on_sigterm)
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        said = str(getattr(excinfo.value, "msg", "") or excinfo.value)
+        self.interrupted = self.interrupted or said or "interrupted from the keyboard"
 
-    def pytest_keyboard_interrupt(self) -> None:
-        self.interrupted = self.interrupted or "interrupted from the keyboard"
+    def pytest_enter_pdb(self) -> None:
+        self.net.take_away()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         """Wait for the evidence here, outside of pytest's capturing, so that progress can be shown."""
         self.looking.wait(evidence_ids(item), show=not self.is_worker)
-        return (yield)
+        self.net.beat()
+        result = yield
+        if self.selection.suite_of(item.path) is not None:
+            self.limits.about_to_run(item)
+        return result
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_makereport(
@@ -217,24 +257,43 @@ class RunbookSession:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         suite = self.selection.suite_of(item.path)
-        judgement = judging.judge(item, call, report, suite) if suite is not None else None
+        if suite is None:
+            return report
+        self._redact(report)
+        judgement = judging.judge(item, call, report, suite)
         if judgement is None:
             return report
+        if judgement.seen == judging.HUNG:
+            self.limits.hung(item)
         ids = evidence_ids(item)
         records = self.looking.records(ids)
         retried = any(record.attempts > 1 and record.seen for record in records)
-        judgement = dataclasses.replace(judgement, evidence=ids, retried=retried)
+        seen = self.looking.redact.text(judgement.seen)
+        judgement = dataclasses.replace(judgement, evidence=ids, retried=retried, seen=seen)
         data: dict[str, Any] = {"judgement": json_safe(dataclasses.asdict(judgement))}
         if self.is_worker:
             data["records"] = [json_safe(dataclasses.asdict(record)) for record in records]
         report.runbook = data  # type: ignore[attr-defined]  # an extra attribute travels with the report, xdist included
-        report.user_properties += [
+        told = [
             ("finding", judgement.finding or ""),
             ("target", judgement.target or ""),
             ("judged", str(judgement.judged)),
             ("evidence", " ".join(ids)),
         ]
+        # On the item as well: who writes them down (junitxml) does so with the report of the last phase.
+        report.user_properties.extend(told)
+        item.user_properties[:] = [one for one in item.user_properties if one[0] not in dict(told)]
+        item.user_properties.extend(told)
         return report
+
+    def _redact(self, report: pytest.TestReport) -> None:
+        """Evidence holds no secret, but a check or a plugin may have got hold of one in another way."""
+        redact = self.looking.redact
+        report.sections = [(name, redact.text(text)) for name, text in report.sections]
+        if report.failed and report.longrepr is not None:
+            text = str(report.longrepr)
+            if (redacted := redact.text(text)) != text:
+                report.longrepr = redacted
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_json_runtest_metadata(self, item: pytest.Item) -> dict[str, Any]:
@@ -251,29 +310,30 @@ class RunbookSession:
         return None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        data = getattr(report, "runbook", None)
-        if not data or self.is_worker:
-            return
-        raw = data["judgement"]
-        values = {**raw, "judged": Judged(raw["judged"]), "evidence": tuple(raw["evidence"])}
-        self.judgements[report.nodeid] = Judgement(**values)
-        for record in data.get("records", ()):
-            self.worker_records[record["id"]] = record
+        self.net.beat()
+        if not self.is_worker:
+            self.judgements.take(report)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Tell an xdist worker which run it belongs to."""
         node.workerinput["ops_run_id"] = self.run_id
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """What a worker is going to judge, so that nothing gets lost with a worker."""
+        self.judgements.expect_remote(ids)
+
     # -- ending --------------------------------------------------------------------------------------------------
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
         """Stop looking before the report is made; say the verdict after pytest has said its own."""
-        self.looking.stop(self.interrupted or "the run ended before it was looked at")
-        recording = not self.is_worker and not self.config.option.collectonly
-        judged = any(j.judged is not Judged.SKIPPED for j in self.judgements.values())
-        if recording and session.exitstatus == pytest.ExitCode.OK and not judged:
+        self.finishing = True
+        self.net.ending()
+        self._complete(str(session.shouldfail or session.shouldstop or ""))
+        recording = not self.is_worker and not self.shows_only
+        if recording and session.exitstatus == pytest.ExitCode.OK and not self.judgements.any_made:
             # Green on nothing is a defect.
             session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
         result = yield
@@ -281,42 +341,48 @@ class RunbookSession:
             from ops_core.pytest_plugin.ending import finish
 
             finish(self, self.observation)
-        from ops_core.pytest_plugin.process import end_process_in_time
-
+        self.status = int(session.exitstatus)
         end_process_in_time(lambda: int(session.exitstatus))
         return result
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_unconfigure(self) -> Generator[None, object, object]:
+        """Watch until all others are done."""
+        try:
+            return (yield)
+        finally:
+            self.net.take_away()
+            self.signals.release()
+
+    def _complete(self, why_early: str = "") -> None:
+        """Stop looking; whatever was selected has a judgement in the end."""
+        if self.judgements.missing and not self.is_worker:
+            self.interrupted = self.interrupted or why_early or "the run ended early"
+        self.looking.stop(self.interrupted or "the run ended before it was looked at")
+        if not self.is_worker:
+            self.judgements.complete(self.interrupted, self.looking.redact.text)
+
+    def _stalled(self, where: str) -> None:
+        """The main thread hangs: end the run from here. Called in a thread of the net."""
+        from ops_core.pytest_plugin.recording import finish_from_outside
+
+        status = int(pytest.ExitCode.INTERRUPTED)
+        try:
+            if self.status is not None:
+                # All is said and done: something hangs while pytest takes itself apart.
+                status = self.status
+            elif not (self.is_worker or self.shows_only):
+                hanging = next(iter(self.judgements.missing), "pytest itself")
+                self.interrupted = self.interrupted or f"the run hung in {hanging} ({where})"
+                self._complete()
+                finish_from_outside(self)
+        finally:
+            os._exit(status)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_json_modifyreport(self, json_report: dict[str, Any]) -> None:
         """Add our part to the report before json-report saves it."""
-        self.observation = self._observation()
-        json_report[KEY] = to_plain(self.observation)
-        if self.worker_records:
-            json_report[KEY]["evidence"] = list(self.worker_records.values())
-
-    def _observation(self) -> Observation:
-        control, recorded = self.looking.control, self.looking.recorded
-        judgements = tuple(self.judgements.values())
-        verdict = verdict_of(judgement.judged for judgement in judgements)
-        if verdict is Verdict.HEALTHY and self.interrupted:
-            # A run that was cut short has not seen everything it was asked to see.
-            verdict = Verdict.UNKNOWN
-        return Observation(
-            run_id=self.run_id,
-            suite=self.suite,
-            profile=str(recorded.part.get("profile")) if recorded else self.settings.profile,
-            drill=self.settings.drill,
-            gate=control.gate,
-            stopped=control.stopped,
-            stop_reason=control.problem or control.stop_reason,
-            started_at=isoformat(self.started_at),
-            finished_at=isoformat(self.clock.now()),
-            total_s=self.settings.budgets.total_s,
-            used_s=self.looking.used_s,
-            interrupted=self.interrupted,
-            replayed_from=str(recorded.part.get("run_id", "")) if recorded else "",
-            targets=tuple(describe_target(target) for target in self.looking.targets.values()),
-            evidence=tuple(self.looking.records()),
-            judgements=judgements,
-            verdict=verdict,
-        )
+        self.observation = observation_of(self)
+        for key, value in json_report.items():
+            json_report[key] = self.looking.redact.value(value)
+        json_report[KEY] = part_of_report(self, self.observation)
