@@ -24,7 +24,7 @@ def rollback_release(context: PlanContext) -> Plan:
 def _summary(name: str, way: Rollback) -> dict[str, str]:
     if not way.swaps:
         return {
-            "en": f"the last good release of {name}, {way.good}, is in force already: restart it, so that it runs",
+            "en": f"the last good release of {name}, {way.good}, is in force already: restart it so that it runs",
             "ko": f"{name}의 마지막 정상 릴리스 {way.good}이(가) 이미 적용되어 있으므로, 반영되도록 재시작",
         }
     return {

@@ -124,12 +124,14 @@ def _decisions(settings: Settings) -> str:
 
 def _control(settings: Settings) -> str:
     from ops_core.control.reading import read_control
+    from ops_core.control.service import ControlPlane
 
     seen = read_control(settings.control_store, clock().now())
     if seen.problem:
-        next_step = "" if settings.control_store.exists() else "ops estop release --reason 'first use'"
-        raise OpsError(seen.problem, where=seen.store, next_step=next_step)
-    return seen.explain()
+        # The problem itself says what to do next.
+        raise OpsError(seen.problem, where=seen.store)
+    chain = ControlPlane(settings.control_store, clock()).verify_chain()
+    return f"{seen.explain()}; {chain.rows} audit rows verified"
 
 
 def _reports(settings: Settings) -> str:

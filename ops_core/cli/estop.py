@@ -55,13 +55,13 @@ def release(
 def show(state: ControlState, *, json: bool) -> int:
     """Tell the state; the exit code is 0: being stopped is an answer, not a failure."""
     if json:
-        say_json(state.as_dict())
+        say_json({**state.as_dict(), "problem": state.problem, "remedy": state.remedy})
         return 0
     if state.stopped:
         say("emergency stop  ENGAGED")
     else:
         say("emergency stop  released")
-    rows = [("reason", state.stop_reason), ("by", state.stopped_by)]
+    rows = [("problem", state.problem), ("next", state.remedy), ("reason", state.stop_reason), ("by", state.stopped_by)]
     if state.stopped_at is not None:
         rows.append(("since", state.stopped_at.isoformat(timespec="seconds")))
     for name, value in rows:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ops_core.errors import OpsError
 
-CREATE_COMMAND = "ops init"
+CREATE_COMMAND = "ops estop release --reason …"
 STATUS_COMMAND = "ops estop status"
 
 
@@ -32,7 +32,7 @@ def missing(path: Path) -> StoreMissing:
     return StoreMissing(
         "the control store does not exist",
         where=str(path),
-        next_step=f"{CREATE_COMMAND}: it makes one with the emergency stop engaged; then release it with a reason",
+        next_step=f"{CREATE_COMMAND}: it makes one, and records who released it and why",
     )
 
 
@@ -66,4 +66,4 @@ def from_sqlite(path: Path, error: sqlite3.Error) -> OpsError:
 
 
 def _set_aside(path: Path) -> str:
-    return f"keep it as evidence (mv {path} {path}.damaged), then {CREATE_COMMAND}: a new store starts stopped"
+    return f"keep it as evidence (mv {path} {path}.damaged), then {CREATE_COMMAND}: it makes a new one"

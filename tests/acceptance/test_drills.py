@@ -1,4 +1,4 @@
-"""The main job, on real processes with real faults: detected, right row, right remedy, recovered, verified, reported."""
+"""The main job, on real processes with real faults: detected, decided, remedied, recovered, verified, reported."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ALWAYS = {
     [pytest.param(f, id=f.name, marks=() if f.name in ALWAYS else pytest.mark.slow) for f in CATALOGUE],
 )
 def test_each_fault_is_dealt_with(fault: Fault, tmp_path: Path) -> None:
-    """A curable fault ends recovered by the remedy that is meant for it, an incurable one escalated, never recovered."""
+    """A curable fault ends recovered by the remedy meant for it, an incurable one escalated, never recovered."""
     told: list[str] = []
     rehearsal = rehearse(fault, reports_dir=tmp_path, clock=SystemClock(), say=told.append, verify_s=8)
     assert rehearsal.problems == (), "\n".join(told)

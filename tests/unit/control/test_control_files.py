@@ -32,7 +32,7 @@ def test_no_file_or_no_folder_is_missing(tmp_path):
     for path in (tmp_path / "control.db", tmp_path / "none" / "control.db"):
         with pytest.raises(StoreMissing) as caught:
             files.check_store_file(path)
-        assert "ops init" in caught.value.next_step
+        assert "ops estop release" in caught.value.next_step
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o666, 0o400, 0o700, 0o000, 0o4600])

@@ -59,7 +59,7 @@ def test_a_missing_store_is_stopped_and_not_made(store_path, clock):
     found = read_control(store_path, clock.now())
     assert (found.stopped, found.gate) == (True, "UNKNOWN")
     assert "does not exist" in found.problem
-    assert "ops init" in found.problem
+    assert "ops estop release" in found.problem
     assert not store_path.parent.exists()
 
 

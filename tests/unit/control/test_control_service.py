@@ -87,7 +87,7 @@ def test_a_missing_store_is_stopped_and_says_what_to_do(store_path, clock):
     state = plane.state()
     assert state.stopped
     assert state.problem == "the control store does not exist"
-    assert plane.permission(drill=True).next_step.startswith("ops init")
+    assert plane.permission(drill=True).next_step.startswith("ops estop release")
     for call in (
         lambda: plane.release("r"),
         lambda: plane.set_gate(Gate.DRY_RUN, "r"),
