@@ -241,3 +241,35 @@ def test_no_file_names_where_it_was_made(what: str) -> None:
             if re.search(_FOREIGN[what], line):
                 complaints.append(f"{at(path, number)}: {line.strip()[:100]}")
     agree(complaints)
+
+
+def prose() -> Iterator[tuple[Path, int, str]]:
+    for path in project_files():
+        if path.suffix == ".md" and "examples" not in path.parts:
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+                yield path, number, line
+
+
+def test_links_between_our_pages_lead_somewhere() -> None:
+    """Every relative link in a Markdown page names a file or folder of the project."""
+    agree(
+        [
+            f"{at(path, number)}: {target}"
+            for path, number, line in prose()
+            for target in re.findall(r"\]\(([^)#\s]+)", line)
+            if "://" not in target and not (path.parent / target).exists()
+        ]
+    )
+
+
+def test_what_the_pages_tell_to_make_can_be_made() -> None:
+    """Every `make TARGET` in a page is a target of the Makefile."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    complaints = []
+    for path, number, line in prose():
+        told = [*re.findall(r"`make ([a-z][a-z ]*)", line), *re.findall(r"^\$ make ([a-z]+)", line)]
+        complaints += [
+            f"{at(path, number)}: make {one}" for words in told for one in words.split() if one not in targets
+        ]
+    agree(complaints)
