@@ -105,11 +105,23 @@ def test_emergency_stop_and_gate(repository: Path) -> None:
         (["init"], 2, "is there already; nothing was written"),
         (["gate", "set", "REAL_ENABLED", "--reason", "x", "--for", "1y"], 64, "is not a span of time"),
         (["observe", "--config", "nowhere.toml"], 64, "does not exist"),
+        (["drill", "no-such-fault"], 64, "there is no fault 'no-such-fault'"),
+        (["drill", "inject"], 64, "takes one fault"),
+        (["drill", "status"], 64, "no embedded stack"),
+        (["incident", "show", "20260101T000000Z-abcdef"], 64, "there is no incident"),
+        (["incident", "resume", "../../etc/passwd"], 64, "there is no incident"),
+        (["postmortem"], 64, "no incident in profile"),
+        (["postmortem", "damaged.json"], 64, "the record cannot be read"),
+        (["postmortem", "wrong.json"], 64, "the key 'profile' is missing"),
+        (["remediate", "damaged.json"], 64, "the report cannot be read"),
+        (["remediate", "--target", "nobody"], 64, "there is no target 'nobody'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_bad_input_is_a_message_not_a_traceback(repository: Path, args: list[str], code: int, said: str) -> None:
     """Whatever is typed wrong: a message, the right exit code, and the same in JSON."""
+    (repository / "damaged.json").write_text('{"runbook": {"schema": 1, ')
+    (repository / "wrong.json").write_text('{"schema": 1, "id": 7}')
     done = ops(*args, cwd=repository)
     assert (done.returncode, said in done.stderr, "Traceback" in done.stderr) == (code, True, False), done.stderr
     document = json.loads(ops(*args, "--json", cwd=repository).stdout)
