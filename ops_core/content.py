@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 
+@functools.cache
 def content_dir() -> Path:
     """The folder that holds `checks/`, `remediations/`, `templates/` and the shipped `ops.toml`."""
     package = Path(__file__).resolve().parent

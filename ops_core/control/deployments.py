@@ -16,7 +16,6 @@ from pathlib import Path
 from ops_core.clock import Clock
 from ops_core.config import Settings, Target
 from ops_core.control.reading import read_last_good
-from ops_core.control.service import ControlPlane
 from ops_core.errors import OpsError
 
 FILES_MAX = 50_000
@@ -99,6 +98,9 @@ def remember_good(settings: Settings, target: Target, clock: Clock) -> list[str]
         version = version_in_force(link)
         digest = digest_of(version.path)
         if known is None or (known.name, known.digest) != (version.name, digest):
+            # Only now: mostly there is nothing new to record, and every observation would pay for the import.
+            from ops_core.control.service import ControlPlane
+
             plane = ControlPlane(settings.control_store, clock, actor=OBSERVER)
             plane.mark_good(target.name, kind, version.name, digest)
             recorded.append(f"{kind} {version.name}")

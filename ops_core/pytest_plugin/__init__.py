@@ -17,6 +17,7 @@ from ops_core.errors import OpsError
 if TYPE_CHECKING:
     from ops_core.pytest_plugin.selection import Selection
 
+COLLECT_EVERY = 100_000
 SELECTION: pytest.StashKey[Selection] = pytest.StashKey()
 
 
@@ -45,6 +46,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
     except OpsError as error:
         raise pytest.UsageError(str(error)) from None
     if selection is not None:
+        _spare_the_collector()
         early_config.stash[SELECTION] = selection
         args.extend(str(path) for path in selection.added_paths)
 
@@ -71,3 +73,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if SELECTION in config.stash or collection_path.name != "checks":
         return None
     return True if (collection_path.parent / "ops.toml").is_file() else None
+
+
+def _spare_the_collector() -> None:
+    """Keep the garbage collector from walking, time and again, what a run made at its start and keeps to its end.
+
+    Without this it takes a sixth of the CPU time of a small run, and a quarter of one with ten thousand checks.
+    """
+    import gc
+
+    gc.freeze()
+    gc.set_threshold(COLLECT_EVERY, 50, 50)

@@ -29,10 +29,14 @@ class Selection:
 
     def suite_of(self, path: Path) -> str | None:
         """The suite a file belongs to: the folder under `checks` that holds it. None: not an operational check."""
-        for root in (self.own_checks, self.shipped_checks):
-            if path.is_relative_to(root):
-                parts = path.relative_to(root).parts
-                return parts[0] if len(parts) > 1 else CHECKS
+        # Asked for every item several times: comparing texts takes a tenth of what comparing paths takes.
+        text = str(path)
+        for root in map(str, (self.own_checks, self.shipped_checks)):
+            if text == root:
+                return CHECKS
+            if text.startswith(root + os.sep):
+                first, below, _ = text[len(root) + 1 :].partition(os.sep)
+                return first if below else CHECKS
         return None
 
 

@@ -6,16 +6,18 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ops_core.clock import parse_instant
 from ops_core.config import Settings
-from ops_core.decision.inforce import table_in_force
-from ops_core.decision.match import Decision, advice_for_unknown, decide
 from ops_core.errors import OpsError
 from ops_core.observation.record import Judgement, Observation
 from ops_core.report.seen import FindingView, UnknownView
 from ops_core.report.terminal import Advice, Look, Result, verdict_lines
 from ops_core.verdict import Judged, Verdict
+
+if TYPE_CHECKING:
+    from ops_core.decision.match import Decision
 
 
 def summary_lines(
@@ -75,6 +77,12 @@ def _unseen(judgement: Judgement) -> UnknownView:
 
 
 def _advice(observation: Observation, settings: Settings, invoked_from: Path) -> tuple[Advice, ...]:
+    if not observation.findings and not observation.unknown:
+        return ()
+    # Only now: reading the decision table takes as long as judging a dozen checks.
+    from ops_core.decision.inforce import table_in_force
+    from ops_core.decision.match import advice_for_unknown, decide
+
     decisions = decide(
         table_in_force(settings),
         observation.findings,
