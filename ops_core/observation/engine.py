@@ -196,7 +196,8 @@ class Engine:
 
     def answer_unseen(self, look: Look, reason: str, where: str = "") -> None:
         """The probe could not look, or its time is over. An earlier attempt's evidence still counts as seen."""
-        text = "" if look.last else look.lookout.redact.text(plain_text(reason))[:REASON_MAX_CHARS]
+        redacted = look.lookout.redact.text(plain_text(reason), cut=len(reason) >= RAISED_MAX_CHARS)
+        text = "" if look.last else redacted[:REASON_MAX_CHARS]
         self._answer(look, seen=look.last, reason=text, where="" if look.last else where)
 
     def answer_error(self, look: Look, error: BaseException) -> None:
@@ -345,7 +346,6 @@ def _preload(arguments: set[str]) -> None:
     """Import what the instruments need now: on the loop it would stall every probe."""
     if arguments & {"http", "sse", "process"}:
         import h11  # noqa: F401  # only so that it is there
-
 
 
 def _last_action(look: Look) -> str:

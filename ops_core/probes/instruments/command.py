@@ -12,6 +12,7 @@ from ops_core.evidence import CommandEvidence
 from ops_core.probes.instruments.context import Lookout
 
 OUTPUT_MAX_BYTES = 16_384
+REAP_WAIT_S = 0.2
 
 
 class CommandInstrument:
@@ -48,15 +49,17 @@ class CommandInstrument:
             assert process.stderr is not None  # noqa: S101
             (out, out_cut), (err, err_cut) = await asyncio.gather(_bounded(process.stdout), _bounded(process.stderr))
             code = await process.wait()
-        except BaseException:
+        finally:
+            # Also after a good end: what it left in the background must not outlive the look.
             _kill_group(process.pid)
-            raise
+            if process.returncode is None:
+                await asyncio.wait({asyncio.ensure_future(process.wait())}, timeout=REAP_WAIT_S)
         return CommandEvidence(
             argv=shown,
             exit_code=code,
             elapsed_ms=round((self._lookout.now() - started) * 1000, 3),
-            stdout=self._lookout.redact.text(out.decode("utf-8", "replace")),
-            stderr=self._lookout.redact.text(err.decode("utf-8", "replace")),
+            stdout=self._lookout.redact.text(out.decode("utf-8", "replace"), cut=out_cut),
+            stderr=self._lookout.redact.text(err.decode("utf-8", "replace"), cut=err_cut),
             truncated=out_cut or err_cut,
         )
 
@@ -74,5 +77,6 @@ async def _bounded(stream: asyncio.StreamReader) -> tuple[bytes, bool]:
 def _kill_group(pid: int) -> None:
     try:
         os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
+        # Nobody is left, or who is left has become somebody else's.
         return

@@ -107,7 +107,11 @@ class HttpInstrument:
         return evidence
 
     def client(self, **options: Any) -> Any:
-        """A real `httpx.AsyncClient` on the same transport, for helpers that want one. Use it with `async with`."""
+        """A real `httpx.AsyncClient` on the same transport, for helpers that want one. Use it with `async with`.
+
+        Args:
+            options: as for httpx; `timeout`, `transport` and `trust_env` are ours.
+        """
 
         def note(request: Request) -> dict[str, Any]:
             action = {"instrument": "http", "method": request.method, "url": self._lookout.redact.text(request.url)}
@@ -116,7 +120,9 @@ class HttpInstrument:
 
         transport = httpx_transport(self._connections, note)
         # Time limits are the probe's budget; a limit of httpx's own would charge the target for a busy machine.
-        return import_httpx().AsyncClient(transport=transport, timeout=None, trust_env=False, **options)
+        ours = {"transport": transport, "timeout": None, "trust_env": False}
+        headers = {"Accept-Encoding": "identity", **(options.pop("headers", None) or {})}
+        return import_httpx().AsyncClient(**{**options, **ours}, headers=headers)
 
     def _evidence(
         self, request: Request, response: Response, body: bytes, *, truncated: bool, started: float
@@ -133,7 +139,7 @@ class HttpInstrument:
             headers=bounded_headers(redact.headers(_decode(response.headers))),
             size_bytes=len(body),
             truncated=truncated,
-            body_excerpt=redact.text(body.decode("utf-8", "replace")),
+            body_excerpt=redact.text(body.decode("utf-8", "replace"), cut=truncated),
         )
 
 

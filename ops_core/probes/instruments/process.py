@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ops_core.probes.instruments.request import build_request
 from ops_core.probes.instruments.transport import FreshConnections
 
 ANSWER_MAX_BYTES = 262_144
+_ENVIRONMENT = re.compile(r"%\(ENV_(\w+)\)s")
 
 
 class ProcessInstrument:
@@ -57,6 +59,8 @@ class ProcessInstrument:
     ) -> dict[str, Any] | None:
         import xmlrpc.client
 
+        import h11
+
         body = xmlrpc.client.dumps(arguments, method).encode()
         request = build_request(
             "POST", "http://supervisor/RPC2", headers={"Content-Type": "text/xml"}, auth=auth, content=body
@@ -73,8 +77,8 @@ class ProcessInstrument:
                             raise CannotLook("supervisord's answer is too long", where=socket_path)
             finally:
                 response.close()
-        except OSError as error:
-            why = error.strerror or type(error).__name__
+        except (OSError, h11.ProtocolError) as error:
+            why = getattr(error, "strerror", None) or type(error).__name__
             raise CannotLook(f"supervisord cannot be asked: {why}", where=socket_path) from None
         if response.status_code != 200:
             raise CannotLook(f"supervisord answered {response.status_code}", where=socket_path)
@@ -101,7 +105,7 @@ def read_socket(conf: Path) -> tuple[str, tuple[str, str] | None]:
     try:
         parser.read_string(conf.read_text(encoding="utf-8"))
         section = parser["unix_http_server"]
-        path = section["file"].replace("%(here)s", str(conf.parent))
+        path = _expanded(section["file"], conf)
     except (OSError, UnicodeDecodeError, configparser.Error, KeyError) as error:
         why = str(error).splitlines()[0]
         if isinstance(error, KeyError):
@@ -111,6 +115,12 @@ def read_socket(conf: Path) -> tuple[str, tuple[str, str] | None]:
         raise CannotLook(f"supervisord's configuration cannot be used: {why}", where=str(conf)) from None
     auth = (section["username"], section["password"]) if "username" in section and "password" in section else None
     return path, auth
+
+
+def _expanded(value: str, conf: Path) -> str:
+    """As supervisord expands it: the configuration's folder and the environment."""
+    value = value.replace("%(here)s", str(conf.parent))
+    return _ENVIRONMENT.sub(lambda match: os.environ.get(match[1], match[0]), value)
 
 
 def os_state(pid: int) -> str | None:

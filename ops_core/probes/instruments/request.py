@@ -99,7 +99,8 @@ def of_httpx(request: Any) -> Request:
         method=request.method,
         url=str(url),
         scheme=url.scheme,
-        host=url.host,
+        # As it is looked up and as certificates name it: in ASCII.
+        host=url.raw_host.decode("ascii"),
         port=url.port or PORTS[url.scheme],
         target=url.raw_path,
         headers=request.headers.raw,

@@ -19,6 +19,7 @@ from ops_core.probes.instruments.transport import FreshConnections, Response, de
 
 EXCERPT_BYTES = 1024
 PENDING_MAX_BYTES = 65_536
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass
@@ -32,23 +33,31 @@ class Tally:
     _pending: bytes = b""
     _has_data: bool = False
     _after_cr: bool = False
+    _first: bool = True
 
     def feed(self, part: bytes) -> None:
-        """Count the lines that `part` completes. A line longer than 64 KiB is counted as it stands."""
+        """Count the lines that `part` completes. Of a line longer than 64 KiB the beginning counts: it says the kind."""
         self.size_bytes += len(part)
         self.excerpt += part[: max(0, EXCERPT_BYTES - len(self.excerpt))]
-        if self._after_cr and part.startswith(b"\n"):
-            part = part[1:]
-        self._after_cr = part.endswith(b"\r") if part else self._after_cr
-        lines = (self._pending + part).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        self._pending = lines.pop()[-PENDING_MAX_BYTES:]
-        for line in lines:
-            self._line(line)
+        if self._after_cr and part:
+            part = part.removeprefix(b"\n")
+            self._after_cr = False
+        if not part:
+            return
+        self._after_cr = part.endswith(b"\r")
+        first, *others = part.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        self._pending += first[: PENDING_MAX_BYTES - len(self._pending)]
+        for line in others:
+            self._line(self._pending)
+            self._pending = line[:PENDING_MAX_BYTES]
 
     def _line(self, line: bytes) -> None:
+        if self._first:
+            line = line.removeprefix(BYTE_ORDER_MARK)
+            self._first = False
         if line.startswith(b":"):
             self.comments += 1
-        elif line.startswith((b"data:", b"data\n")) or line == b"data":
+        elif line.startswith(b"data:") or line == b"data":
             self._has_data = True
         elif not line and self._has_data:
             self.events += 1
@@ -106,7 +115,9 @@ class SseInstrument:
             events=tally.events,
             comments=tally.comments,
             ended_by_server=ended,
-            excerpt=self._lookout.redact.text(tally.excerpt.decode("utf-8", "replace")),
+            excerpt=self._lookout.redact.text(
+                tally.excerpt.decode("utf-8", "replace"), cut=tally.size_bytes > len(tally.excerpt)
+            ),
         )
 
     async def _read(

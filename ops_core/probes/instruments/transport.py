@@ -8,11 +8,12 @@ glue, the split of the time, and the decision which failure was *seen* and which
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import itertools
 import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -206,13 +207,14 @@ def httpx_transport(connections: FreshConnections, note: Callable[[Request], dic
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
             size_bytes = 0
-            async for part in self._response.body:
-                size_bytes += len(part)
-                if size_bytes > CLIENT_BODY_MAX_BYTES:
-                    # httpx reads whole bodies into memory; an endless one would take all of it.
-                    much = f"the body is larger than {CLIENT_BODY_MAX_BYTES >> 20} MiB"
-                    raise httpx.ReadError(much, request=self._request)
-                yield part
+            with _told_as_httpx_does(httpx, self._request):
+                async for part in self._response.body:
+                    size_bytes += len(part)
+                    if size_bytes > CLIENT_BODY_MAX_BYTES:
+                        # httpx reads whole bodies into memory; an endless one would take all of it.
+                        much = f"the body is larger than {CLIENT_BODY_MAX_BYTES >> 20} MiB"
+                        raise httpx.ReadError(much, request=self._request)
+                    yield part
 
         async def aclose(self) -> None:
             self._response.close()
@@ -222,19 +224,43 @@ def httpx_transport(connections: FreshConnections, note: Callable[[Request], dic
         async def handle_async_request(self, request: Any) -> Any:
             outgoing = of_httpx(request)
             action = note(outgoing)
-            try:
+            with _told_as_httpx_does(httpx, request):
                 response = await connections.send(outgoing)
-            except OSError as error:
-                raise httpx.ConnectError(str(error), request=request) from error
             action["status"] = response.status_code
             return httpx.Response(
                 status_code=response.status_code,
-                headers=response.headers,
+                headers=_not_packed(response.headers, asked=request.headers.get("accept-encoding", "")),
                 stream=Body(response, request),
                 extensions={"split": response.split, "http_version": response.http_version.encode()},
             )
 
     return Transport()
+
+
+@contextlib.contextmanager
+def _told_as_httpx_does(httpx: Any, request: Any) -> Iterator[None]:
+    """Failures of an exchange as the exceptions that a helper written for httpx knows."""
+    import h11
+
+    try:
+        yield
+    except h11.RemoteProtocolError as error:
+        raise httpx.RemoteProtocolError(str(error), request=request) from error
+    except h11.LocalProtocolError as error:
+        raise httpx.LocalProtocolError(str(error), request=request) from error
+    except (ClosedWithoutAnswer, TooManyInterim) as error:
+        raise httpx.RemoteProtocolError(describe_failure(error)[0], request=request) from error
+    except (ConnectionResetError, BrokenPipeError) as error:
+        raise httpx.ReadError(str(error), request=request) from error
+    except OSError as error:
+        raise httpx.ConnectError(str(error), request=request) from error
+
+
+def _not_packed(headers: list[tuple[bytes, bytes]], asked: str) -> list[tuple[bytes, bytes]]:
+    """The headers without word of a packing that nobody asked for: httpx would unpack it to any size."""
+    if asked != "identity":
+        return headers
+    return [(name, value) for name, value in headers if name.lower() != b"content-encoding"]
 
 
 async def _parts(content: bytes | AsyncIterable[bytes]) -> AsyncIterator[bytes]:
