@@ -30,6 +30,7 @@ ROUNDS_MAX = 3
 LOOKS_MAX = 30
 DECISIONS_MAX = 20
 CANDIDATES_MAX = 3
+CODES_SHOWN_MAX = 20
 GATE_OPEN = ("gate.real_enabled", None)
 
 
@@ -340,7 +341,7 @@ class History:
         return Next(act=Act.DECIDE)
 
     def _not_seen(self, current: Round) -> Next:
-        codes = ", ".join(sorted({f"{u.code}[{u.target}]" if u.target else u.code for u in current.look.unseen}))
+        codes = _listed([f"{u.code}[{u.target}]" if u.target else u.code for u in current.look.unseen])
         return self._close(State.ESCALATED, reason("not_seen", codes=codes or current.look.verdict))
 
     def _next_attempt(self, current: Round, now: datetime) -> Next:
@@ -380,4 +381,10 @@ class History:
 
 
 def _codes(look: Look) -> str:
-    return ", ".join(dict.fromkeys(f"{b.code}[{b.target}]" if b.target else b.code for b in look.bad))
+    return _listed([f"{b.code}[{b.target}]" if b.target else b.code for b in look.bad])
+
+
+def _listed(codes: list[str]) -> str:
+    once = list(dict.fromkeys(codes))
+    more = len(once) - CODES_SHOWN_MAX
+    return ", ".join(once[:CODES_SHOWN_MAX]) + (f" (+{more})" if more > 0 else "")

@@ -284,13 +284,15 @@ class Stages:
 def candidates(table: DecisionTable, decision: Decision, facts: Sequence[str]) -> tuple[str, ...]:
     """The remediations for a decision: its own, then those of further rows that match the same target.
 
-    None where the table leaves the deciding row to a person: a less urgent row must not act in their place.
+    Only rows that speak of what decided count: what answers a slow service is no second try for an open guard. None
+    where the table leaves the deciding row to a person: a less urgent row must not act in their place.
     """
     if decision.remediation is None:
         return ()
-    codes = {*decision.findings, *decision.attributed}
-    further = (row.remediation for row in table.rows if row.matches(codes, set(facts)))
-    return tuple(dict.fromkeys([decision.remediation, *(name for name in further if name is not None)]))
+    codes, deciding = {*decision.findings, *decision.attributed}, set(decision.findings)
+    rows = (row for row in table.rows if deciding & set(row.when) and row.matches(codes, set(facts)))
+    further = (row.remediation for row in rows if row.remediation is not None)
+    return tuple(dict.fromkeys([decision.remediation, *further]))
 
 
 def _plan_of(attempt: Attempt) -> Plan:

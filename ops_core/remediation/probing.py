@@ -69,11 +69,10 @@ def never_begun(mark: Mark, seen: Seen) -> bool:
         return False
     if "link" in mark:
         return mark == seen.mark
-    # Two starts within one second of the supervisor's clock would look the same.
-    recent = int(mark.get("asked_at", 0)) - max(int(mark.get("started_at", 0)), int(mark.get("ended_at", 0))) < 2
-    has_number = mark.get("pid") is not None
-    same = all(mark.get(key) == seen.mark.get(key) for key in ("state", "pid", "started_at", "ended_at"))
-    return same and (has_number or mark.get("state") == "STOPPED" or not recent)
+    if any(mark.get(key) != seen.mark.get(key) for key in ("state", "pid", "started_at", "ended_at")):
+        return False
+    # Whatever was started after the mark bears a later second than this, unless the last start was in that same second.
+    return mark.get("pid") is not None or int(mark["started_at"]) < int(mark["asked_at"])
 
 
 def _link(outcome: LinkPointsTo) -> Seen:
