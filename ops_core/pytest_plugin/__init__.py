@@ -65,6 +65,11 @@ def pytest_configure(config: pytest.Config) -> None:
     except OpsError as error:
         raise pytest.UsageError(str(error)) from None
     config.pluginmanager.register(session, "runbook-session")
+    if selection.shipped_checks != selection.own_checks:
+        from ops_core.pytest_plugin.passage import Passages
+
+        passages = Passages(selection.shipped_checks, selection.own_checks, config.rootpath)
+        config.pluginmanager.register(passages, "runbook-passages")
     session.register_probes()
 
 
