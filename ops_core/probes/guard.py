@@ -19,7 +19,7 @@ async def guard(target: Target, http: HttpInstrument, secrets: Mapping[str, str]
     """GET the guarded endpoint without a secret, with a wrong one and with the right one, at the same time."""
     url, name = target.guard_url, target.guard_secret
     assert url is not None  # noqa: S101  # what `needs` promises, told to the type checker
-    assert name is not None  # noqa: S101
+    assert name is not None  # noqa: S101  # likewise
     calls = [http.get(url), http.get(url, headers={target.guard_header: WRONG_SECRET})]
     missing = ""
     try:

@@ -12,5 +12,5 @@ from ops_core.probes.registry import probe
 async def supervised(target: Target, process: ProcessInstrument) -> ProcessEvidence:
     """Ask the supervisor and the operating system about the target's process."""
     assert target.process is not None  # noqa: S101  # what `needs` promises, told to the type checker
-    assert target.supervisor_conf is not None  # noqa: S101
+    assert target.supervisor_conf is not None  # noqa: S101  # likewise
     return await process.supervised(target.supervisor_conf, target.process)

@@ -7,11 +7,12 @@ pytest settles fixtures: the check's own module first, then the nearest `conftes
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import pytest
 
@@ -91,6 +92,7 @@ class ProbeRegistry:
         candidates = self._by_name.get(name)
         if not candidates:
             return None
+        asked_from = _real(asked_from)
         if asked_from in candidates:
             return candidates[asked_from]
         near: tuple[int, ProbeDefinition] | None = None
@@ -105,6 +107,12 @@ class ProbeRegistry:
             d for file, d in candidates.items() if file.name != "conftest.py" and not file.name.startswith("check_")
         ]
         return plugin[-1] if plugin else None
+
+
+@functools.cache
+def _real(path: Path) -> Path:
+    """The file itself: checks are often deployed behind a link to the release in force."""
+    return path.resolve()
 
 
 REGISTRY = ProbeRegistry()
@@ -147,7 +155,9 @@ def probe(
 
         evidence.__doc__ = function.__doc__
         evidence.__module__ = function.__module__
-        return pytest.fixture(scope="session", name=definition.name)(evidence)  # type: ignore[return-value]
+        fixture: Any = pytest.fixture(scope="session", name=definition.name)(evidence)
+        # To the type checker a probe stays the function it was; pytest finds the fixture under its name.
+        return cast("F", fixture)
 
     return register
 

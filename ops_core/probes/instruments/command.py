@@ -46,7 +46,7 @@ class CommandInstrument:
             raise CannotLook(f"the command cannot be run: {why}", where=" ".join(shown)) from None
         try:
             assert process.stdout is not None  # noqa: S101  # asked for above; told to the type checker
-            assert process.stderr is not None  # noqa: S101
+            assert process.stderr is not None  # noqa: S101  # likewise
             (out, out_cut), (err, err_cut) = await asyncio.gather(_bounded(process.stdout), _bounded(process.stderr))
             code = await process.wait()
         finally:

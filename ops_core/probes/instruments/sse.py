@@ -36,7 +36,7 @@ class Tally:
     _first: bool = True
 
     def feed(self, part: bytes) -> None:
-        """Count the lines that `part` completes. Of a line longer than 64 KiB the beginning counts: it says the kind."""
+        """Count the lines that `part` completes. Of a line beyond 64 KiB the beginning counts: it says the kind."""
         self.size_bytes += len(part)
         self.excerpt += part[: max(0, EXCERPT_BYTES - len(self.excerpt))]
         if self._after_cr and part:
