@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import os
 import re
 import tomllib
@@ -133,8 +134,8 @@ def build(
     if not isinstance(table, dict):
         raise ConfigError(f"expected a table, found {_name(table)}", where=source.where(keys))
     values: dict[str, object] = dict(preset or {})
-    fields = {f.name: f for f in dataclasses.fields(cls) if f.init and f.name not in values}  # type: ignore[arg-type]
-    hints = typing.get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls) if f.init and f.name not in values}  # type: ignore[arg-type]  # `cls` is one
+    hints = _hints(typing.cast("Any", cls))
     for key in table:
         if key not in fields:
             close = difflib.get_close_matches(key, fields, n=1)
@@ -157,6 +158,12 @@ def build(
             raise ConfigError(f"{table[name]!r} is not allowed here", where=source.where(here), allowed=_allowed(field))
         values[name] = value
     return cls(**values)
+
+
+@functools.cache
+def _hints(cls: Any) -> dict[str, Any]:
+    # Evaluating them takes longer than all the rest, and a thousand targets are of one class.
+    return typing.get_type_hints(cls)
 
 
 def _convert(hint: Any, value: object, source: Source, keys: tuple[str | int, ...], env: Mapping[str, str]) -> object:

@@ -46,7 +46,7 @@ BUSY_TIMEOUT_MAX_S = 60.0
 MAX_SUBJECT_CHARS = 255
 
 _SET_STATE = (
-    f"UPDATE control_state SET {', '.join(f'{name} = ?' for name in STATE_COLUMNS)}, seal = ? "  # noqa: S608
+    f"UPDATE control_state SET {', '.join(f'{name} = ?' for name in STATE_COLUMNS)}, seal = ? "  # noqa: S608  # the names are constants of ours
     "WHERE id = 1 AND version = ? AND head_seq = ?"
 )
 _NEW_AUDIT = (

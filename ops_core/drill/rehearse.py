@@ -11,11 +11,11 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ops_core.clock import Clock, new_run_id
+from ops_core.clock import Clock, new_run_id, parse_instant
 from ops_core.config import Settings, load_settings
 from ops_core.control.service import ControlPlane
 from ops_core.drill.fault import Fault
@@ -95,10 +95,10 @@ def rehearse(
             plane.release(REASON)
             plane.set_gate("MOCK_ONLY", REASON)
             _see_it_healthy(settings, clock, say)
-            fault.inject(stack)
-            injected_at = clock.now()
-            say(f"injected {fault.name}: {fault.description.get(lang, fault.description['en'])}")
             try:
+                fault.inject(stack)
+                injected_at = clock.now()
+                say(f"injected {fault.name}: {fault.description.get(lang, fault.description['en'])}")
                 outcome = run_incident(
                     settings,
                     suite=SUITE,
@@ -114,16 +114,17 @@ def rehearse(
             finally:
                 fault.withdraw(stack)
             plane.verify_chain()
+    return _judged(fault, outcome, injected_at, healed=healed)
+
+
+def _judged(fault: Fault, outcome: IncidentOutcome, injected_at: datetime, *, healed: bool) -> Rehearsal:
+    """What happened, held against what the fault catalogue promises."""
     view = outcome.view
     if view is None:
         raise OpsError(f"the fault {fault.name} was not noticed: the verdict was {outcome.outcome}")
 
     def after(instant: str | None) -> float | None:
-        from ops_core.clock import parse_instant
-
-        if instant is None:
-            return None
-        return round((parse_instant(instant) - injected_at) / timedelta(seconds=1), 3)
+        return None if instant is None else round((parse_instant(instant) - injected_at) / timedelta(seconds=1), 3)
 
     return Rehearsal(
         fault=fault.name,
