@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from ops_core.clock import SystemClock
+from ops_core.drill.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 _DERIVED = {".git", ".venv", "__pycache__", "build", "dist", "logs", "state"}
@@ -34,3 +38,8 @@ def project_files() -> list[Path]:
     else:
         found = [path for path in ROOT.rglob("*") if not _DERIVED.intersection(path.relative_to(ROOT).parts)]
     return sorted({path for path in found if path.is_file()})
+
+
+def eventually(condition: Callable[[], bool], what: str, limit_s: float = 30.0) -> None:
+    """Return as soon as a condition holds; fail, saying what did not happen, when it does not hold in time."""
+    wait_until(condition, SystemClock(), limit_s, what)
