@@ -260,34 +260,36 @@ def one_step(stack, tmp_path):
 
 
 def test_a_runner_that_acts_blindly_is_caught(one_step):
-    """The harness finds the bug it is there for: with armed steps run again without a look, the ledger shows two starts."""
+    """The harness finds the bug it is there for: armed steps run again without a look show as two starts."""
     one_step.permit()
     one_step.argv = [sys.executable, "-c", BLIND, *LOOP[3:]]
     fault = FAULTS["answering-5xx"]
     with pytest.raises(AssertionError, match="acted on 2 times"):
-        for _ in range(8):
-            fault.inject(one_step.stack)
-            starts, incidents = len(one_step.stack.effects("core")), len(one_step.incidents())
-            code, _ = one_step.run(on_effect(one_step, 0.0))
-            assert code == -9
-            one_step.after_a_kill()
-            one_step.run()
-            check_the_end(one_step, fault, starts, incidents)
+        kill_on_effect(one_step, fault, tries=8)
     fault.withdraw(one_step.stack)
 
 
+def kill_on_effect(rig, fault, tries):
+    """Kill the loop as soon as it had an effect, before it can record that it had."""
+    for _ in range(tries):
+        fault.inject(rig.stack)
+        starts, incidents = len(rig.stack.effects("core")), len(rig.incidents())
+        code, _ = rig.run(on_effect(rig, 0.0))
+        assert code == -9
+        rig.after_a_kill()
+        rig.run()
+        check_the_end(rig, fault, starts, incidents)
+
+
 def test_a_restart_in_one_step_is_never_repeated(one_step):
-    """A step that was cut off in the middle is looked at: done, begun anew where nothing happened, else for a person."""
+    """A step that was cut off is looked at: done, begun anew where nothing happened, else for a person."""
     one_step.permit()
-    rng, tally = random.Random(SEED), Tally()  # noqa: S311 - a repeatable choice of moments, not a secret
+    rng, tally = random.Random(SEED), Tally()
     fault = FAULTS["answering-5xx"]
     for number in range(4):
         fault.inject(one_step.stack)
         starts, incidents = len(one_step.stack.effects("core")), len(one_step.incidents())
-        if number % 2:
-            moment = after_a_step(1, rng.uniform(0.0, 0.3))
-        else:
-            moment = on_effect(one_step, 0.0)
+        moment = after_a_step(1, rng.uniform(0.0, 0.3)) if number % 2 else on_effect(one_step, 0.0)
         if one_step.run(moment)[0] == -9:
             tally.armed += one_step.after_a_kill()
         assert one_step.run()[0] in {0, 1}
@@ -301,7 +303,7 @@ def test_whenever_the_loop_is_killed_nothing_acts_twice(stack):
     """More than fifty kills, several on the way of one incident: each ends recovered, after exactly one start."""
     rig = Rig(stack)
     rig.permit()
-    rng, tally = random.Random(SEED), Tally()  # noqa: S311 - a repeatable choice of moments, not a secret
+    rng, tally = random.Random(SEED), Tally()
     FAULTS["secret-missing"].inject(stack)
     begun, starts = CLOCK.monotonic(), len(stack.effects("core"))
     assert rig.run() == (0, "")
