@@ -243,12 +243,12 @@ def load_settings(path: Path, profile: str | None = None, environ: Mapping[str, 
     source, table = read_toml(path)
     names = sorted(table["profiles"]) if isinstance(table.get("profiles"), dict) else []
     # Only the profile in force is read: a variable that only another profile needs must not stop this one.
-    wanted = profile or env.get(PROFILE_VARIABLE) or str(table.get("default_profile", "default"))
+    outer = build(ConfigFile, {k: v for k, v in table.items() if k != "profiles"}, source, environ=env)
+    wanted = profile or env.get(PROFILE_VARIABLE) or outer.default_profile
     if not names:
         raise ConfigError("no profile is defined", where=str(path), allowed="a table [profiles.NAME]")
     if wanted not in names:
         raise ConfigError(f"there is no profile {wanted!r}", where=str(path), allowed=", ".join(names))
-    outer = build(ConfigFile, {k: v for k, v in table.items() if k != "profiles"}, source, environ=env)
     keys = ("profiles", wanted)
     chosen = build(Profile, table["profiles"][wanted], source, keys, env)
     targets = tuple(_target(name, raw, source, (*keys, "targets"), env) for name, raw in chosen.targets.items())
@@ -267,7 +267,7 @@ def load_settings(path: Path, profile: str | None = None, environ: Mapping[str, 
         path=path,
         root=root,
         profile=wanted,
-        profile_is_default=wanted == str(table.get("default_profile", "default")),
+        profile_is_default=wanted == outer.default_profile,
         drill=chosen.drill,
         lang=outer.lang,
         suites=outer.suites,

@@ -23,8 +23,10 @@ from ops_core.errors import ConfigError
 T = TypeVar("T")
 MAX_FILE_BYTES = 1 << 20
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
-_HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
-_KEY = re.compile(r"^\s*([A-Za-z0-9_.\"' -]+?)\s*=")
+_PART = r"""(?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+)"""
+_DOTTED = rf"{_PART}(?:\s*\.\s*{_PART})*"
+_HEADER = re.compile(rf"^\s*(\[\[?)\s*({_DOTTED})\s*\]\]?\s*(?:#.*)?$")
+_KEY = re.compile(rf"^\s*({_DOTTED})\s*=")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +89,8 @@ def read_toml(path: Path) -> tuple[Source, dict[str, Any]]:
         raise ConfigError(f"{path.name} is not UTF-8 (byte {error.start})", where=str(path)) from None
     try:
         return Source(path, text), tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # Most are TOMLDecodeError; a number of five thousand digits is told by Python itself.
         raise ConfigError(f"{path.name} is not valid TOML: {error}", where=str(path)) from None
 
 
@@ -179,16 +182,29 @@ def _convert(hint: Any, value: object, source: Source, keys: tuple[str | int, ..
     if hint is str and isinstance(value, str):
         return expand(value, env, lambda: source.where(keys))
     if hint is Path and isinstance(value, str):
-        return Path(expand(value, env, lambda: source.where(keys)))
+        return _path(expand(value, env, lambda: source.where(keys)), source, keys)
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        return _float(value, source, keys)
     if hint is Any or (hint in (bool, int) and type(value) is hint):
         return expand(value, env, lambda: source.where(keys)) if isinstance(value, str) else value
     raise ConfigError(f"expected {_expected(hint)}, found {_name(value)}", where=source.where(keys))
 
 
+def _path(text: str, source: Source, keys: tuple[str | int, ...]) -> Path:
+    if "\0" in text:
+        raise ConfigError(f"{text!r} is no path", where=source.where(keys), allowed="a path without NUL")
+    return Path(text)
+
+
+def _float(value: float, source: Source, keys: tuple[str | int, ...]) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise ConfigError("a number that is too large", where=source.where(keys)) from None
+
+
 def _split_key(key: str) -> tuple[str, ...]:
-    return tuple(part.strip().strip("\"'") for part in re.findall(r"\"[^\"]*\"|'[^']*'|[^.]+", key))
+    return tuple(part.strip("\"'") for part in re.findall(_PART, key))
 
 
 def _join_key(keys: tuple[str | int, ...]) -> str:
