@@ -6,7 +6,6 @@ for appending, so several processes of one run can share a journal.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from pathlib import Path
@@ -29,7 +28,7 @@ class Journal:
         self.path = path
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         if head is not None:
-            self._line({"type": "run", **head})
+            self._line({"type": "run", **json_safe(head)})
 
     def evidence(self, record: EvidenceRecord) -> None:
         """Append one evidence record.
@@ -37,13 +36,13 @@ class Journal:
         Raises:
             OSError: the disk is full or gone.
         """
-        self._line({"type": "evidence", **dataclasses.asdict(record)})
+        self._line({"type": "evidence", **json_safe(record)})
 
     def end(self, how: str) -> None:
         """Append how the run ended and close the file."""
         if self._file >= 0:
             try:
-                self._line({"type": "end", "how": how})
+                self._line({"type": "end", "how": json_safe(how)})
             finally:
                 os.close(self._file)
                 self._file = -1
@@ -51,7 +50,7 @@ class Journal:
     def _line(self, value: dict[str, Any]) -> None:
         if self._file < 0:
             return
-        os.write(self._file, (json.dumps(json_safe(value), ensure_ascii=False, separators=(",", ":")) + "\n").encode())
+        os.write(self._file, (json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n").encode())
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import math
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,22 +108,36 @@ class Observation:
 
 def to_plain(observation: Observation) -> dict[str, Any]:
     """The observation as JSON values."""
-    plain = dataclasses.asdict(observation)
-    return json_safe(plain)  # type: ignore[no-any-return]
+    return dict(json_safe(observation))
 
 
 def json_safe(value: Any) -> Any:
-    """JSON values only: tuples become lists, numbers that JSON does not know become null."""
-    if isinstance(value, dict):
-        return {str(k): json_safe(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [json_safe(v) for v in value]
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):  # noqa: PLR0124  # NaN
-        return None
-    if isinstance(value, str):
+    """JSON values only: dataclasses become objects, tuples lists, and numbers that JSON does not know null.
+
+    Done for every piece of evidence and every check, so the usual types are told apart by identity, and nothing is
+    copied that is only to be written down.
+    """
+    kind: Any = type(value)
+    if kind is str:
         # A lone surrogate cannot be written as UTF-8.
-        return value.encode("utf-8", "replace").decode()
-    return value if value is None or isinstance(value, (bool, int, float)) else str(value)
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if value is None or kind is bool or kind is int:
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, (list, tuple)):
+        return [json_safe(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): json_safe(item) for key, item in value.items()}
+    names = _field_names(kind)
+    if names is not None:
+        return {name: json_safe(getattr(value, name)) for name in names}
+    return json_safe(str(value)) if not isinstance(value, int) else value
+
+
+@functools.cache
+def _field_names(cls: Any) -> tuple[str, ...] | None:
+    return tuple(field.name for field in dataclasses.fields(cls)) if dataclasses.is_dataclass(cls) else None
 
 
 def read_report(path: Path) -> dict[str, Any]:

@@ -270,9 +270,9 @@ class RunbookSession:
         retried = any(record.attempts > 1 and record.seen for record in records)
         seen = self.looking.redact.text(judgement.seen)
         judgement = dataclasses.replace(judgement, evidence=ids, retried=retried, seen=seen)
-        data: dict[str, Any] = {"judgement": json_safe(dataclasses.asdict(judgement))}
+        data: dict[str, Any] = {"judgement": json_safe(judgement)}
         if self.is_worker:
-            data["records"] = [json_safe(dataclasses.asdict(record)) for record in records]
+            data["records"] = [json_safe(record) for record in records]
         report.runbook = data  # type: ignore[attr-defined]  # an extra attribute travels with the report, xdist included
         told = [
             ("finding", judgement.finding or ""),
