@@ -80,6 +80,15 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if (collection_path.parent / "ops.toml").is_file() else None
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """At its end pytest collects garbage to find what nobody closed; a run's evidence and reports are no garbage."""
+    if SELECTION in config.stash:
+        import gc
+
+        gc.freeze()
+
+
 def _spare_the_collector() -> None:
     """Keep the garbage collector from walking, time and again, what a run made at its start and keeps to its end.
 

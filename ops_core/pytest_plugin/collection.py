@@ -16,6 +16,9 @@ from ops_core.probes.registry import REGISTRY, ProbeDefinition
 
 TARGET_MARK = "ops_target"
 PREFIX = "check_"
+# Asked a dozen times for each item; finding a mark walks up to the session each time.
+_TARGET: pytest.StashKey[str | None] = pytest.StashKey()
+_FINDING: pytest.StashKey[str | None] = pytest.StashKey()
 
 
 class CheckModule(pytest.Module):
@@ -69,8 +72,10 @@ def parametrize(metafunc: pytest.Metafunc, targets: Sequence[Target]) -> None:
 
 def target_of(item: pytest.Item) -> str | None:
     """The target an item is about."""
-    marker = item.get_closest_marker(TARGET_MARK)
-    return marker.args[0] if marker else None
+    if _TARGET not in item.stash:
+        marker = item.get_closest_marker(TARGET_MARK)
+        item.stash[_TARGET] = marker.args[0] if marker else None
+    return item.stash[_TARGET]
 
 
 def pairs_of(item: pytest.Item, targets: dict[str, Target], budgets: Any) -> list[Pair]:
@@ -89,8 +94,10 @@ def pairs_of(item: pytest.Item, targets: dict[str, Target], budgets: Any) -> lis
 
 def finding_of(item: pytest.Item) -> str | None:
     """The code that an item's failure stands for."""
-    marker = item.get_closest_marker(MARK)
-    return str(marker.args[0]) if marker and marker.args else None
+    if _FINDING not in item.stash:
+        marker = item.get_closest_marker(MARK)
+        item.stash[_FINDING] = str(marker.args[0]) if marker and marker.args else None
+    return item.stash[_FINDING]
 
 
 def without_finding(items: Sequence[pytest.Item]) -> list[str]:
