@@ -7,8 +7,11 @@ no secret: instruments redact before they build evidence.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
+
+from ops_core.errors import UsageError
 
 # How pydantic is to read a record back: a field that we do not know means that the record is not ours.
 STRICT: dict[str, str] = {"extra": "forbid"}
@@ -27,6 +30,14 @@ class Evidence:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        before = Evidence.kinds.get(cls.__name__)
+        if before is not None and _file_of(before) != _file_of(cls):
+            # Records tell evidence apart by its name: another class of that name would read what this one wrote.
+            raise UsageError(
+                f"there is evidence called {cls.__name__!r} already",
+                where=f"{_file_of(cls)}; the other one stands in {_file_of(before)}",
+                next_step="give it another name",
+            )
         Evidence.kinds[cls.__name__] = cls
 
     @property
@@ -287,6 +298,10 @@ class EvidenceRecord:
     attempts: int = 1
     facts: tuple[str, ...] = ()
     actions: tuple[dict[str, Any], ...] = ()
+
+
+def _file_of(cls: type) -> str:
+    return str(getattr(sys.modules.get(cls.__module__), "__file__", None) or cls.__module__)
 
 
 def evidence_id(probe: str, target: str | None) -> str:

@@ -27,6 +27,17 @@ FILE_MAX_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
+class ForeignEvidence(Evidence):
+    """Evidence of a class that this process does not have, such as a user's own: kept as it was recorded."""
+
+    recorded: dict[str, Any]
+
+    def explain(self) -> str:
+        """The fields as they were recorded."""
+        return ", ".join(f"{name} {value!r}" for name, value in self.recorded.items())
+
+
+@dataclass(frozen=True, kw_only=True)
 class Judgement:
     """What one check said about one target."""
 
@@ -128,7 +139,9 @@ def json_safe(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [json_safe(item) for item in value]
     if isinstance(value, dict):
-        return {str(key): json_safe(item) for key, item in value.items()}
+        return {json_safe(str(key)): json_safe(item) for key, item in value.items()}
+    if kind is ForeignEvidence:
+        return json_safe(value.recorded)
     names = _field_names(kind)
     if names is not None:
         return {name: json_safe(getattr(value, name)) for name in names}
@@ -160,8 +173,13 @@ def read_report(path: Path) -> dict[str, Any]:
     return part
 
 
-def parse_observation(part: dict[str, Any], where: str) -> Observation:
+def parse_observation(part: dict[str, Any], where: str, *, known_kinds_only: bool = False) -> Observation:
     """An observation from JSON values, validated field by field.
+
+    Args:
+        part: the JSON values.
+        where: the file they come from, for errors.
+        known_kinds_only: refuse evidence of classes that this process does not have, because it is to be judged.
 
     Raises:
         RecordError: naming the first field that is not as it must be.
@@ -177,7 +195,7 @@ def parse_observation(part: dict[str, Any], where: str) -> Observation:
         records = raw.get("evidence")
         if not isinstance(records, list):
             raise RecordError("the observation's evidence is not a list", where=where)
-        raw["evidence"] = [_parse_record(record, where) for record in records]
+        raw["evidence"] = [_parse_record(record, where, known_kinds_only) for record in records]
         observation: Observation = _adapter(Observation).validate_python(raw)
     except ValidationError as error:
         first = error.errors()[0]
@@ -206,7 +224,7 @@ def read_observation(path: Path) -> Observation:
     return parse_observation(read_report(path), str(path))
 
 
-def _parse_record(raw: Any, where: str) -> EvidenceRecord:
+def _parse_record(raw: Any, where: str, known_kinds_only: bool) -> EvidenceRecord:
     from pydantic import ValidationError
 
     if not isinstance(raw, dict):
@@ -216,13 +234,16 @@ def _parse_record(raw: Any, where: str) -> EvidenceRecord:
     try:
         if kind is not None:
             cls = Evidence.kinds.get(kind) if isinstance(kind, str) else None
-            if cls is None:
+            if cls is None and not known_kinds_only and isinstance(kind, str) and isinstance(body, dict):
+                evidence = ForeignEvidence(recorded=body)
+            elif cls is None:
                 raise RecordError(
                     f"the observation holds evidence of an unknown kind {kind!r}",
                     where=where,
                     allowed=", ".join(sorted(Evidence.kinds)),
                 )
-            evidence = _adapter(cast("Hashable", cls)).validate_python(body)
+            else:
+                evidence = _adapter(cast("Hashable", cls)).validate_python(body)
         envelope: EvidenceRecord = _adapter(EvidenceRecord).validate_python({**raw, "evidence": None})
     except ValidationError as error:
         first = error.errors()[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,6 @@ from ops_core.config import TARGET_FIELDS, Target
 from ops_core.errors import RecordError
 from ops_core.evidence import EvidenceRecord, evidence_id
 from ops_core.observation.record import parse_observation, read_report
-
-_PATHS = ("supervisor_conf", "release_link", "config_link")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +28,8 @@ class Recorded:
         Raises:
             RecordError: the report is damaged.
         """
-        return {record.id: record for record in parse_observation(self.part, str(self.path)).evidence}
+        observation = parse_observation(self.part, str(self.path), known_kinds_only=True)
+        return {record.id: record for record in observation.evidence}
 
 
 def open_recorded(path: Path) -> Recorded:
@@ -56,12 +56,21 @@ def describe_target(target: Target) -> dict[str, Any]:
 
 
 def _target(raw: object, path: Path) -> Target:
-    if not isinstance(raw, Mapping) or not isinstance(raw.get("name"), str) or set(raw) - TARGET_FIELDS:
-        raise RecordError("the report is damaged: a target is not described as it must be", where=str(path))
-    values = dict(raw)
-    for name in _PATHS:
-        if isinstance(values.get(name), str):
-            values[name] = Path(values[name])
+    from pydantic import TypeAdapter, ValidationError
+
+    damaged = "the report is damaged: a target is not described as it must be"
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("name"), str):
+        raise RecordError(damaged, where=str(path))
+    hints = typing.get_type_hints(Target)
+    values = {}
+    for name, value in raw.items():
+        if name not in TARGET_FIELDS:
+            raise RecordError(damaged, where=f"{path}, target {raw['name']}, {name}")
+        try:
+            values[name] = TypeAdapter(hints[name]).validate_python(value)
+        except ValidationError as error:
+            where = f"{path}, target {raw['name']}, {name}"
+            raise RecordError(f"{damaged}: {error.errors()[0]['msg']}", where=where) from None
     return Target(**values)
 
 
