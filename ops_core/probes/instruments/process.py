@@ -6,7 +6,6 @@ know: that a process it calls RUNNING has been frozen.
 
 from __future__ import annotations
 
-import configparser
 import os
 import re
 from contextlib import aclosing
@@ -101,6 +100,8 @@ def read_socket(conf: Path) -> tuple[str, tuple[str, str] | None]:
     Raises:
         CannotLook: the file cannot be read, or names no socket.
     """
+    import configparser
+
     parser = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"), strict=False)
     try:
         parser.read_string(conf.read_text(encoding="utf-8"))
