@@ -46,6 +46,7 @@ class Pair:
 
     @property
     def id(self) -> str:
+        """The id of the evidence: `probe[target]`."""
         return evidence_id(self.definition.name, self.target.name if self.target else None)
 
 

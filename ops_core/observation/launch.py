@@ -46,7 +46,9 @@ def suite_paths(settings: Settings, suite: str) -> tuple[Path, ...]:
     known = {folder.name for root in (own, shipped) if root.is_dir() for folder in root.iterdir() if folder.is_dir()}
     if suite not in known or not suite.isidentifier():
         allowed = ", ".join(sorted(name for name in known if name.isidentifier() and name[0] != "_"))
-        raise UsageError(f"there is no suite {suite!r}", where=str(own), allowed=allowed or "none", next_step="ops init")
+        raise UsageError(
+            f"there is no suite {suite!r}", where=str(own), allowed=allowed or "none", next_step="ops init"
+        )
     folders = [own] if own.is_dir() else []
     if suite in settings.suites and (shipped / suite).is_dir() and shipped.resolve() != own.resolve():
         folders.append(shipped / suite)
