@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from support import eventually
 
 from ops_core.errors import CannotLook
 from ops_core.probes.instruments.command import OUTPUT_MAX_BYTES, CommandInstrument
 from ops_core.probes.instruments.context import Lookout
+from ops_core.probes.instruments.process import os_state
 
 PYTHON = sys.executable
 
@@ -23,16 +24,8 @@ def run(lookout: Lookout, *argv, **more):
 
 def gone(pid: int) -> bool:
     """Whether a process has ended, waiting for it a while."""
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        if state in "ZX":
-            return True
-        time.sleep(0.02)
-    return False
+    eventually(lambda: os_state(pid) in (None, "Z", "X"), f"process {pid} does not end")
+    return True
 
 
 def test_exit_code_and_output_are_seen(lookout: Lookout, tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support import eventually
 
 from ops_core.errors import CannotLook
 from ops_core.evidence import ProcessEvidence
@@ -56,10 +56,8 @@ def supervised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    until = time.monotonic() + 30
-    while not (folder / "s.sock").exists():
-        assert process.poll() is None and time.monotonic() < until
-        time.sleep(0.05)
+    eventually(lambda: (folder / "s.sock").exists() or process.poll() is not None, "supervisord does not start")
+    assert process.poll() is None
     yield conf
     process.terminate()
     process.wait(30)
@@ -70,12 +68,14 @@ def ask(lookout: Lookout, conf: Path, name: str) -> ProcessEvidence:
 
 
 def until(lookout: Lookout, conf: Path, name: str, wanted: Callable[[ProcessEvidence], bool]) -> ProcessEvidence:
-    end = time.monotonic() + 20
-    while True:
-        seen = ask(lookout, conf, name)
-        if wanted(seen) or time.monotonic() > end:
-            return seen
-        time.sleep(0.05)
+    seen: list[ProcessEvidence] = []
+
+    def so() -> bool:
+        seen.append(ask(lookout, conf, name))
+        return wanted(seen[-1])
+
+    eventually(so, f"{name} does not come to be as wanted")
+    return seen[-1]
 
 
 def test_a_running_process_is_seen_running(lookout: Lookout, supervised: Path) -> None:
