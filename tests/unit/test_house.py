@@ -250,18 +250,6 @@ def prose() -> Iterator[tuple[Path, int, str]]:
                 yield path, number, line
 
 
-def test_links_between_our_pages_lead_somewhere() -> None:
-    """Every relative link in a Markdown page names a file or folder of the project."""
-    agree(
-        [
-            f"{at(path, number)}: {target}"
-            for path, number, line in prose()
-            for target in re.findall(r"\]\(([^)#\s]+)", line)
-            if "://" not in target and not (path.parent / target).exists()
-        ]
-    )
-
-
 def test_what_the_pages_tell_to_make_can_be_made() -> None:
     """Every `make TARGET` in a page is a target of the Makefile."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
