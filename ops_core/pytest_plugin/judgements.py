@@ -14,7 +14,7 @@ import pytest
 
 from ops_core.observation.record import Judgement
 from ops_core.pytest_plugin import judging
-from ops_core.verdict import Judged
+from ops_core.verdict import Judged, Verdict, verdict_of
 
 
 class Judgements:
@@ -39,10 +39,12 @@ class Judgements:
         """The judgements so far, in the order in which they were made."""
         return tuple(self._made.values())
 
-    @property
-    def any_made(self) -> bool:
-        """Whether anything was judged at all; a skipped check judges nothing."""
-        return any(judgement.judged is not Judged.SKIPPED for judgement in self._made.values())
+    def exit_status(self) -> pytest.ExitCode:
+        """What pytest has to end with where it saw no failure itself: green on nothing, or on less, is a defect."""
+        verdict = verdict_of(judgement.judged for judgement in self._made.values())
+        if verdict is Verdict.SKIPPED:
+            return pytest.ExitCode.NO_TESTS_COLLECTED
+        return pytest.ExitCode.OK if verdict is Verdict.HEALTHY else pytest.ExitCode.TESTS_FAILED
 
     def expect(self, items: Iterable[pytest.Item]) -> None:
         """The checks that this process is going to ask."""
@@ -64,7 +66,7 @@ class Judgements:
             self._made[report.nodeid] = Judgement(**values)
             self.worker_records.update((record["id"], record) for record in data.get("records", ()))
         elif report.failed:
-            self._not_judged.setdefault(report.nodeid, judging.last_line(str(report.longrepr)))
+            self._not_judged.setdefault(report.nodeid, judging.told(str(report.longrepr)))
 
     @property
     def missing(self) -> list[str]:

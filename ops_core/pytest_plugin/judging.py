@@ -132,8 +132,10 @@ def _shown(item: pytest.Item) -> str:
     return item.location[0]
 
 
-def last_line(text: str) -> str:
-    """The last line of what pytest tells of an error: after all the places, what it was."""
-    lines = [line.removeprefix("E").strip() for line in text.splitlines() if line.strip()]
-    told = [line for line in lines if line]
-    return told[-1] if told else "no reason given"
+def told(text: str) -> str:
+    """What pytest tells of an error, in one line: the error itself without the places; our own errors whole."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    errors = [line.removeprefix("E").strip() for line in lines if line.startswith("E  ")]
+    if errors:
+        return errors[-1]
+    return "; ".join(" ".join(line.split()) for line in lines) or "no reason given"

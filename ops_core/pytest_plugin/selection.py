@@ -51,23 +51,24 @@ def select(config: pytest.Config) -> Selection | None:
     named = [_path(here, arg) for arg in (options.file_or_dir or [])]
     shipped = content_dir() / CHECKS
     config_path = _config_path(here, named, options.ops_config)
-    own = config_path.parent / CHECKS if config_path else None
+    own = _own_checks(config_path, named) if config_path else None
     roots = [root for root in (own, shipped) if root is not None]
     path_named = any(path.is_relative_to(root) for path in named for root in roots)
     expression = str(options.markexpr or "") if hasattr(options, "markexpr") else ""
     suites = _suite_names(roots)
     marker_named = bool(set(re.findall(r"[A-Za-z0-9_]+", expression)) & set(suites))
-    if not (path_named or options.replay or (config_path and marker_named)):
+    meant = path_named or options.replay or options.profile or (config_path is None and any(map(_holds_checks, named)))
+    if not (meant or (config_path and marker_named)):
         return None
-    if config_path is None:
+    if config_path is None or own is None:
         raise ConfigError(f"these checks need an {CONFIG_NAME}", where=str(here), next_step="ops init")
     settings = load_settings(config_path, options.profile)
     return Selection(
         settings=settings,
-        own_checks=config_path.parent / CHECKS,
+        own_checks=own,
         shipped_checks=shipped,
         suites=tuple(suites),
-        added_paths=_added(settings, config_path.parent / CHECKS, shipped, named),
+        added_paths=_added(settings, own, shipped, named),
     )
 
 
@@ -86,6 +87,25 @@ def _config_path(here: Path, named: Sequence[Path], explicit: str | None) -> Pat
         except ConfigError:
             continue
     return None
+
+
+def _own_checks(config_path: Path, named: Sequence[Path]) -> Path:
+    """The user's checks, by the path under which they were named: it may lead through a link to a release."""
+    own = config_path.parent / CHECKS
+    for path in named:
+        for root in (path, *path.parents):
+            if root.name == CHECKS and root != own and os.path.realpath(root) == os.path.realpath(own):
+                return root
+    return own
+
+
+def _holds_checks(path: Path) -> bool:
+    """Whether this is meant as checks: it stands in a folder of that name, and is or holds what is called like one."""
+    if CHECKS not in path.parts:
+        return False
+    if path.is_dir():
+        return next(path.rglob("check_*.py"), None) is not None
+    return path.is_file() and path.name.startswith("check_")
 
 
 def _suite_names(roots: Sequence[Path]) -> list[str]:

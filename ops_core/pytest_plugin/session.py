@@ -68,6 +68,7 @@ class RunbookSession:
         self.selected: dict[str, str | None] = {}
         self.whole_suite = self._names_folders_only()
         self.interrupted = ""
+        self.collected = False
         self.finishing = False
         self.status: int | None = None
         self.signals = StopSignals(self._on_stop_signal)
@@ -129,7 +130,9 @@ class RunbookSession:
         named = [suite for suite in self.selection.suites if suite in words]
         if not named:
             paths = [Path(os.path.normpath(self.invoked_from / arg.split("::")[0])) for arg in self.config.args]
-            named = sorted({s for s in map(self.selection.suite_of, paths) if s and s != CHECKS})
+            # A path below the suite's folder is in the suite, and so is the folder itself.
+            below = [path / "any" if path.is_dir() else path for path in paths]
+            named = sorted({s for s in map(self.selection.suite_of, below) if s and s != CHECKS})
         return "-".join(named) or CHECKS
 
     def _names_folders_only(self) -> bool:
@@ -178,7 +181,10 @@ class RunbookSession:
             self.whole_suite = False
             self.judgements.take(report)
 
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:
+        """The last word on what is asked: whoever refuses the run before or here keeps it from looking."""
+        result = yield
         nameless = collection.without_finding([i for i in items if self.selection.suite_of(i.path) is not None])
         if nameless:
             raise pytest.UsageError(
@@ -193,16 +199,19 @@ class RunbookSession:
                 raise pytest.UsageError(f"--ops-only names a check that there is not: {min(unknown)}")
             self.config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in only])
             items[:] = [item for item in items if item.nodeid in only]
+        self.collected = True
+        return result
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         if any(self.selection.suite_of(item.path) == self.suite for item in items):
             self.whole_suite = False
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        if not self.shows_only:
+        if self.collected and not self.shows_only:
             self.judgements.expect(session.items)
         self.selected = {item.nodeid: collection.target_of(item) for item in session.items}
-        if self.shows_only or not session.items:
+        # pytest calls this also when collecting has failed or was interrupted.
+        if self.shows_only or not session.items or not self.collected:
             return
         pairs: dict[str, Any] = {}
         for item in session.items:
@@ -333,9 +342,12 @@ class RunbookSession:
         self.net.ending()
         self._complete(str(session.shouldfail or session.shouldstop or ""))
         recording = not self.is_worker and not self.shows_only
-        if recording and session.exitstatus == pytest.ExitCode.OK and not self.judgements.any_made:
-            # Green on nothing is a defect.
-            session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+        if session.exitstatus == pytest.ExitCode.USAGE_ERROR:
+            # Nothing was looked at: there is no record to make, and the latest one stays the latest.
+            self.config.option.json_report_file = None
+            recording = False
+        if recording and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = self.judgements.exit_status()
         result = yield
         if recording and self.observation is not None:
             from ops_core.pytest_plugin.ending import finish
