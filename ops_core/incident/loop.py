@@ -233,10 +233,7 @@ def _unfinished(stages: Stages) -> IncidentOutcome | None:
     """
     for incident in stages.incidents.unfinished(stages.settings.profile, stages.suite):
         if incident.state is not State.OPEN:
-            try:
-                stages.file(incident)
-            except OpsError as error:
-                stages.say(str(error))
+            _filed(stages, incident)
             continue
         if not _too_old(stages, incident):
             return _resume(stages, incident)
@@ -266,9 +263,10 @@ def _handle(stages: Stages, incident: Incident, *, remediate: bool) -> IncidentO
     for _ in range(ACTS_MAX):
         history = History(stages.incidents.events(incident.id))
         wanted = history.next(stages.clock.now(), remediate=remediate)
-        if wanted.act is Act.NOTHING:
+        if wanted.act is Act.NOTHING or (wanted.act is Act.FILE and not _filed(stages, incident)):
             break
-        _do(stages, incident, history, wanted)
+        if wanted.act is not Act.FILE:
+            _do(stages, incident, history, wanted)
     else:
         raise OpsError(f"the incident does not come to an end in {ACTS_MAX} acts", where=f"incident {incident.id}")
     incident = stages.incidents.get(incident.id)
@@ -282,6 +280,16 @@ def _handle(stages: Stages, incident: Incident, *, remediate: bool) -> IncidentO
     )
 
 
+def _filed(stages: Stages, incident: Incident) -> bool:
+    """Write the reports. Where that fails the incident has ended all the same, and the next run writes them."""
+    try:
+        stages.file(incident)
+    except OpsError as error:
+        stages.say(str(error))
+        return False
+    return True
+
+
 def _do(stages: Stages, incident: Incident, history: History, wanted: Next) -> None:
     attempt = wanted.attempt
     if wanted.act is Act.OBSERVE:
@@ -292,8 +300,6 @@ def _do(stages: Stages, incident: Incident, history: History, wanted: Next) -> N
         stages.plan(incident, history, wanted)
     elif wanted.act is Act.CLOSE:
         stages.close(incident, wanted.state, wanted.reason)
-    elif wanted.act is Act.FILE:
-        stages.file(incident)
     elif attempt is None:
         raise OpsError(f"{wanted.act} needs an attempt", where=f"incident {incident.id}")
     elif wanted.act is Act.PERMIT:

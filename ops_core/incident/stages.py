@@ -7,6 +7,7 @@ planning change nothing, and what does change something is the runner's, which k
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -75,8 +76,9 @@ class Stages:
 
     def look(self, incident: Incident, history: History) -> None:
         """Look at everything again."""
-        purpose = VERIFICATION if history.acted else DETECTION
-        look, _ = self._whole_look(history.next_label(), purpose, history.affected())
+        look, _ = self._whole_look(history.next_label(), VERIFICATION, history.affected())
+        if not history.acted and not look.healthy:
+            look = dataclasses.replace(look, purpose=DETECTION)
         self.incidents.append(incident.id, Kind.OBSERVED, {"look": look.to_json()})
 
     def decide(self, incident: Incident, history: History) -> None:
@@ -95,7 +97,11 @@ class Stages:
                 cause=one.cause(self.lang),
                 remediation=plain["candidates"][0] if plain["candidates"] else words.say("nobody", self.lang),
             )
-        self.log(incident)
+        try:
+            self.log(incident)
+        except OpsError as error:
+            # A log that cannot be written must not keep a service down; it is tried again at the end.
+            self.say(str(error))
 
     def plan(self, incident: Incident, history: History, wanted: Next) -> None:
         """Plan one remediation of one target as it is now."""
