@@ -1,19 +1,23 @@
 """A rollback by hand, as the incident runbook has it, against `ops incident run`: same service, same fault, for real.
 
 The fault is a configuration without the internal secret, so that the guard lets everybody in. By hand means the
-runbook's own script, its waits included; looking and deciding, which it expects to have happened, are not counted.
-`ops incident run` looks, decides, rolls back, looks again with the same checks and writes the reports; all is counted.
+runbook's own script, its waits included; looking and deciding have happened before. The same part of `ops incident run`
+is what lies between the decision and its verification; the whole command looks and decides first, looks at everything
+once more, and writes the reports.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import json
 import os
 import re
 import shutil
 import signal
 import socket
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from benchmarks import measure, places
@@ -81,10 +85,23 @@ def stack_up(python: Path) -> Iterator[Stack]:
         stack.ops("drill", "down", expect=None)
 
 
+def steps(stack: Stack, run: Run) -> tuple[Run, Run]:
+    """From the decision to the first verification, and to the whole suite seen healthy, by the incident's record."""
+    [record] = (stack.home / "reports" / "incidents").glob("*/incident.json")
+    timeline = json.loads(record.read_text(encoding="utf-8"))["timeline"]
+    at = {kind: datetime.fromisoformat(entry["at"]) for entry in reversed(timeline) for kind in [entry["kind"]]}
+    return (
+        dataclasses.replace(run, wall_s=(at["verified"] - at["decided"]).total_seconds()),
+        dataclasses.replace(run, wall_s=(at["recovered"] - at["decided"]).total_seconds()),
+    )
+
+
 def main(rounds: int) -> None:
     """Print the table of this benchmark."""
     python = places.product()
     hand: list[Run] = []
+    verified: list[Run] = []
+    recovered: list[Run] = []
     ours: list[Run] = []
     for _ in range(rounds):
         with stack_up(python) as stack:
@@ -93,14 +110,17 @@ def main(rounds: int) -> None:
         with stack_up(python) as stack:
             stack.ops("drill", "inject", FAULT)
             ours.append(stack.ops("incident", "run", expect=None))
-    rows = [
-        ["by hand: the runbook's script, only the rollback", measure.seconds(hand), "1.0 x", _by_hand(hand[-1])],
-        [
-            "ops incident run: look, decide, roll back, verify, report",
-            measure.seconds(ours),
-            f"{1 / measure.paired_ratio(ours, hand):.1f} x",
-            _ours(ours[-1]),
-        ],
+            first, last = steps(stack, ours[-1])
+            verified.append(first)
+            recovered.append(last)
+    rows = [["by hand: the runbook's script", measure.seconds(hand), "1.0 x", _by_hand(hand[-1])]]
+    rows += [
+        [name, measure.seconds(runs), f"{1 / measure.paired_ratio(runs, hand):.1f} x", _ours(runs[-1])]
+        for name, runs in {
+            "ours: decided, rolled back, verified by the check that found it": verified,
+            "ours: and seen healthy by the whole suite": recovered,
+            "ours: the whole of `ops incident run`, with looking first and reports": ours,
+        }.items()
     ]
     head = ["what", "wall time, median (range)", "times as fast", "how it ended"]
     print(measure.table("Rolling back a configuration", head, rows))

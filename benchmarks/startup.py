@@ -19,15 +19,20 @@ probes = {{ health = {budget_s}, guard = {budget_s}, stream = {budget_s} }}
 """
 CORE = """
 [profiles.bench.targets.core]
-health_url = "{origin}/{path}"
-guard_url = "{origin}/{guard}"
+health_url = "{origin}/"
+guard_url = "{origin}/guard"
 guard_secret = "BENCH_SECRET"
-stream_url = "{origin}/{stream}"
+stream_url = "{origin}/sse"
 stream_window_s = 1
-release_link = "releases/current"
 """
-PLAIN = """
-[profiles.bench.targets.{name}]
+WEB = """
+[profiles.bench.targets.web]
+health_url = "{origin}/"
+stream_url = "{origin}/sse"
+stream_window_s = 1
+"""
+WORKER = """
+[profiles.bench.targets.worker]
 health_url = "{origin}/{path}"
 """
 EMPTY_TEST = "def test_empty():\n    pass\n"
@@ -37,22 +42,12 @@ PYTEST_INI = "[pytest]\naddopts = -p no:anyio\n"
 
 def repository(folder: Path, origin: str, *, hang: bool = False, budget_s: float = 4) -> Path:
     """A user's repository with three targets and twelve checks; with `hang`, one target in three never answers."""
-    core = CORE.format(origin=origin, path="", guard="guard", stream="sse")
-    names = {"web": "", "worker": "hang" if hang else ""}
-    targets = core + "".join(PLAIN.format(name=name, origin=origin, path=path) for name, path in names.items())
-    places.write(
-        folder,
-        {
-            "ops.toml": CONFIG.format(budget_s=budget_s, targets=targets),
-            "checks/README": "only the shipped checks\n",
-            "releases/v1/app.py": "",
-            "pytest.ini": PYTEST_INI,
-        },
+    targets = CORE.format(origin=origin) + WEB.format(origin=origin)
+    targets += WORKER.format(origin=origin, path="hang" if hang else "")
+    config = CONFIG.format(budget_s=budget_s, targets=targets)
+    return places.write(
+        folder, {"ops.toml": config, "checks/README": "only the shipped checks\n", "pytest.ini": PYTEST_INI}
     )
-    link = folder / "releases" / "current"
-    link.unlink(missing_ok=True)
-    link.symlink_to("v1")
-    return folder
 
 
 def observe(python: Path, folder: Path, *more: str) -> Run:
@@ -65,34 +60,41 @@ def observe(python: Path, folder: Path, *more: str) -> Run:
 def main(rounds: int) -> None:
     """Print the tables of this benchmark."""
     python = places.product()
+    quiet, stock = {"pytest.ini": PYTEST_INI}, {"pytest.ini": "[pytest]\n"}
+    home = places.WORK / "startup"
     with places.server("--delay-ms", "0") as [origin]:
-        user = repository(places.WORK / "startup" / "user", origin)
-        places.release_stop(python, user)
-        empty = places.write(places.WORK / "startup" / "empty", {"test_empty.py": EMPTY_TEST, "pytest.ini": PYTEST_INI})
-        plain = places.write(
-            places.WORK / "startup" / "plain", {"test_empty.py": EMPTY_TEST, "pytest.ini": "[pytest]\n"}
-        )
+        user, bare = repository(home / "user", origin), repository(home / "bare", origin)
+        places.write(bare, stock)
+        for folder in (user, bare):
+            places.release_stop(python, folder)
+        empty = places.write(home / "empty", {"test_empty.py": EMPTY_TEST, **quiet})
+        plain = places.write(home / "plain", {"test_empty.py": EMPTY_TEST, **stock})
+        nothing = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         ways = {
             "pytest, one empty test": lambda: measure.run([python, "-m", "pytest"], cwd=empty),
             "observe, 12 healthy checks": lambda: observe(python, user),
-            "pytest, one empty test, anyio's plugin on": lambda: measure.run([python, "-m", "pytest"], cwd=plain),
+            "pytest, one empty test, no configuration": lambda: measure.run([python, "-m", "pytest"], cwd=plain),
+            "observe, 12 healthy checks, no configuration": lambda: observe(python, bare),
             "pytest, one empty test, no plugin at all": lambda: measure.run(
-                [python, "-m", "pytest"], cwd=plain, more={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+                [python, "-m", "pytest"], cwd=plain, more=nothing
             ),
         }
         results = measure.in_turns(ways, rounds)
-        said = results["observe, 12 healthy checks"][0].output
-    base = results["pytest, one empty test"]
+    names = list(ways)
+    bases = {name: names[2] if "no configuration" in name else names[0] for name in names}
     rows = [
         [
             name,
             measure.seconds(runs),
             f"{measure.median(runs, 'cpu_s'):.3f} s",
-            f"{measure.paired_ratio(runs, base):.2f} x",
+            f"{measure.paired_ratio(runs, results[bases[name]]):.2f} x",
+            f"{measure.median(runs, 'cpu_s') / measure.median(results[bases[name]], 'cpu_s'):.2f} x",
         ]
         for name, runs in results.items()
     ]
-    print(measure.table("Start-up", ["what", "wall time, median (range)", "CPU", "ratio"], rows))
+    head = ["what", "wall time, median (range)", "CPU", "wall, against its empty test", "CPU, likewise"]
+    print(measure.table("Start-up", head, rows))
+    said = results[names[1]][0].output
     if "12 passed" not in said:
         print(f"not as intended:\n{said}")
     imports(python, rounds)
@@ -107,8 +109,7 @@ def imports(python: Path, rounds: int) -> None:
     names = {
         "ops_core and its plugin (every pytest run)": "ops_core, ops_core.pytest_plugin",
         "and what an operational run imports of ours": whole,
-        "and what its probes need (httpx, h11, …)": whole
-        + "; from ops_core.observation.engine import _preload; _preload({'http'})",
+        "and what its probes need (h11)": whole + ", h11",
     }
     ways = {
         name: lambda what=what: measure.run([python, "-c", code.format(what).replace(";  ", "; ")], cwd=places.WORK)
