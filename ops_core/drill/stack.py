@@ -197,7 +197,9 @@ class EmbeddedStack:
         """
         if self.layout.effects_log.stat().st_size > EFFECTS_BYTES_MAX:
             raise OpsError("the effect ledger is too large", where=str(self.layout.effects_log))
-        lines = self.layout.effects_log.read_text(encoding="utf-8").splitlines()
+        # A line that is being written at this moment has no end yet: it is read the next time.
+        whole, _, _ = self.layout.effects_log.read_text(encoding="utf-8").rpartition("\n")
+        lines = whole.splitlines()
         effects = (Effect(**json.loads(line)) for line in lines)
         return tuple(effect for effect in effects if service in (None, effect.service))
 
