@@ -16,58 +16,22 @@ import concurrent.futures
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from ops_core.budget import ChargedClock
 from ops_core.clock import Clock, SystemClock, isoformat
-from ops_core.config import Target
 from ops_core.errors import OpsError
-from ops_core.evidence import Evidence, EvidenceRecord, evidence_id
+from ops_core.evidence import EvidenceRecord
 from ops_core.observation.fitting import UnfitError, fit, plain_text
+from ops_core.observation.look import Look, Pair, Seen
 from ops_core.observation.loop import TICK_S, ProbeLoopThread
 from ops_core.probes.instruments.context import Lookout, new_actions
-from ops_core.probes.registry import ProbeDefinition
 
 BLOCKED_AFTER_S = 2.0
 MONITOR_EVERY_S = 0.05
 REASON_MAX_CHARS = 600
 RAISED_MAX_CHARS = 4000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pair:
-    """A probe and the target it is asked about (None: none in particular)."""
-
-    definition: ProbeDefinition
-    target: Target | None
-    budget_s: float
-
-    @property
-    def id(self) -> str:
-        """The id of the evidence: `probe[target]`."""
-        return evidence_id(self.definition.name, self.target.name if self.target else None)
-
-
-# Evidence and its facts, fit for a record.
-Seen = tuple[Evidence, tuple[str, ...]]
-
-
-@dataclass(kw_only=True)
-class Look:
-    """The state of one pair while the engine works on it."""
-
-    pair: Pair
-    lookout: Lookout
-    started_at: str = ""
-    started: float = 0.0
-    charged_from: float = 0.0
-    attempts: int = 0
-    last: Seen | None = None
-    record: EvidenceRecord | None = None
-    running: bool = False
-    cancel: Callable[[], object] = field(default=lambda: None)
 
 
 class Engine:
@@ -79,7 +43,8 @@ class Engine:
         total_s: seconds from now after which everything unanswered is answered "not seen".
         in_flight_max: how many probes may run at once. Waiting for a place is not charged to the target.
         sink: is handed each record as it arrives. What it raises is kept in `sink_problem`.
-        spawn: starts a daemon thread; tests may inject their own.
+        clock: tells when a look began.
+        blocked_after_s: seconds of the loop's time that one probe may take without awaiting anything.
     """
 
     def __init__(
@@ -135,6 +100,11 @@ class Engine:
         record = self._looks[one].record
         assert record is not None  # noqa: S101  # `wait` returns when it is there
         return record
+
+    @property
+    def ids(self) -> Collection[str]:
+        """The evidence ids of all pairs."""
+        return self._looks.keys()
 
     def records(self) -> list[EvidenceRecord]:
         """All answers so far, in the order of the pairs."""

@@ -18,16 +18,20 @@ from ops_core.observation.record import json_safe
 class Journal:
     """Appends lines to the journal of one run."""
 
-    def __init__(self, path: Path, head: dict[str, Any] | None) -> None:
-        """Open `path` for appending; `head` is written first, unless another process of the run has done so.
+    def __init__(self, path: Path, head: dict[str, Any]) -> None:
+        """Open `path` for appending; `head` is written first by the process of the run that makes the file.
 
         Raises:
             OSError: the folder or file cannot be made.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        if head is not None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+        try:
+            self._file = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            self._file = os.open(path, flags)
+        else:
             self._line({"type": "run", **json_safe(head)})
 
     def evidence(self, record: EvidenceRecord) -> None:

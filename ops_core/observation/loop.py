@@ -18,12 +18,10 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ops_core.probes.instruments import Synchronous, instrument
-
-if TYPE_CHECKING:
-    from ops_core.observation.engine import Engine, Look
+from ops_core.observation.look import Keeper, Look
+from ops_core.probes.instruments import ASYNCHRONOUS, Synchronous, instrument
 
 TICK_S = 0.02
 RETRY_PAUSE_S = 0.1
@@ -65,12 +63,12 @@ class ProbeLoopThread:
     """One generation of the loop. `last_beat` is monotonic time; abandoned loops start and answer nothing any more.
 
     Args:
-        engine: whose looks to run.
+        keeper: whose looks to run.
         running: looks of plain probes that run already; their budgets are watched from here on.
     """
 
-    def __init__(self, engine: Engine, running: Iterable[Look] = ()) -> None:
-        self._engine = engine
+    def __init__(self, keeper: Keeper, running: Iterable[Look] = ()) -> None:
+        self._keeper = keeper
         self._loop = DaemonLoop()
         # Whatever a left-behind task still wants to complain about, nobody is there to read it.
         self._loop.set_exception_handler(lambda _loop, _context: None)
@@ -162,20 +160,20 @@ class ProbeLoopThread:
         if self._abandoned.is_set():
             return
         now = time.monotonic()
-        self._engine.charged.tick(now)
+        self._keeper.charged.tick(now)
         self.last_beat = now
-        charged = self._engine.charged.read(now)
+        charged = self._keeper.charged.read(now)
         while self._budgets and self._budgets[0][0] <= charged:
             _, _, look = heapq.heappop(self._budgets)
             if look.record is None:
-                self._engine.budget_spent(look)
+                self._keeper.budget_spent(look)
         self._loop.call_later(TICK_S, self._beat)
 
     def _watch(self, look: Look) -> None:
         heapq.heappush(self._budgets, (look.charged_from + look.pair.budget_s, next(self._order), look))
 
     def _launch(self) -> None:
-        while not self._abandoned.is_set() and (look := self._engine.next_look()) is not None:
+        while not self._abandoned.is_set() and (look := self._keeper.next_look()) is not None:
             self._watch(look)
             if look.pair.definition.is_async:
                 # Whatever the probe starts in its turn inherits the context: so it is known whose code is running.
@@ -206,15 +204,15 @@ class ProbeLoopThread:
         try:
             value = await self._attempts(look)
             if not self._abandoned.is_set():
-                self._engine.answer_seen(look, value)
+                self._keeper.answer_seen(look, value)
         except asyncio.CancelledError:
             # A probe that raises this by itself has not looked; if we cancelled it, it is answered already, or is
             # looking again on another loop.
             if not self._abandoned.is_set():
-                self._engine.answer_unseen(look, "the probe was cancelled")
+                self._keeper.answer_unseen(look, "the probe was cancelled")
         except BaseException as error:  # noqa: BLE001  # whatever a probe raises, the answer is: not seen
             if not self._abandoned.is_set():
-                self._engine.answer_error(look, error)
+                self._keeper.answer_error(look, error)
 
     async def _attempts(self, look: Look) -> Any:
         """What the probe returns in the end. Raises what it raises in the end."""
@@ -229,7 +227,7 @@ class ProbeLoopThread:
             else:
                 if definition.until(value):
                     return value
-                self._engine.keep(look, value)
+                self._keeper.keep(look, value)
             await asyncio.sleep(RETRY_PAUSE_S * attempt)
         look.attempts = definition.attempts
         return await definition.function(**arguments)
@@ -237,22 +235,22 @@ class ProbeLoopThread:
     def _drive_thread(self, look: Look) -> None:
         def run() -> None:
             try:
-                self._engine.answer_seen(look, self._attempts_in_thread(look))
+                self._keeper.answer_seen(look, self._attempts_in_thread(look))
             except BaseException as error:  # noqa: BLE001  # whatever a probe raises, the answer is: not seen
-                self._engine.answer_error(look, error)
+                self._keeper.answer_error(look, error)
 
         thread = threading.Thread(target=run, name=f"runbook-{look.pair.id}", daemon=True)
         try:
             thread.start()
         except RuntimeError as error:
-            self._engine.answer_unseen(look, f"this machine has no thread left for it: {error}")
+            self._keeper.answer_unseen(look, f"this machine has no thread left for it: {error}")
 
     def _attempts_in_thread(self, look: Look) -> Any:
         """The same for a plain function, in its own thread."""
         definition = look.pair.definition
-        on_loop = functools.partial(self._engine.on_loop, look)
+        on_loop = functools.partial(self._keeper.on_loop, look)
         arguments = {
-            name: argument if name == "target" else Synchronous(argument, on_loop)
+            name: Synchronous(argument, on_loop) if name in ASYNCHRONOUS else argument
             for name in definition.arguments
             for argument in [_argument(name, look)]
         }
@@ -265,7 +263,7 @@ class ProbeLoopThread:
             else:
                 if definition.until(value):
                     return value
-                self._engine.keep(look, value)
+                self._keeper.keep(look, value)
             time.sleep(RETRY_PAUSE_S * attempt)
             if look.record is not None:
                 raise asyncio.CancelledError

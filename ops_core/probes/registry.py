@@ -208,21 +208,24 @@ def _define(
     )
 
 
+class NotSeen(pytest.fail.Exception):  # type: ignore[name-defined,misc]  # made at run time; public all the same
+    """There is no evidence to judge. In the set-up of a check pytest itself says `error` to it; elsewhere we do."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, pytrace=False)
+
+
 def _evidence_for(definition: ProbeDefinition, request: pytest.FixtureRequest) -> Any:
     __tracebackhide__ = True
     observer = request.config.stash.get(OBSERVER, None)
     if observer is None:
-        pytest.fail(
-            f"the probe {definition.name!r} runs in operational runs only: name the checks folder or a suite's marker",
-            pytrace=False,
+        raise NotSeen(
+            f"the probe {definition.name!r} runs in operational runs only: name the checks folder or a suite's marker"
         )
     target = getattr(request, "param", None) if definition.per_target else None
     if definition.per_target and target is None:
-        pytest.fail(
-            f"the probe {definition.name!r} must be an argument of the check, not asked for by name", pytrace=False
-        )
+        raise NotSeen(f"the probe {definition.name!r} must be an argument of the check, not asked for by name")
     record = observer.evidence_of(definition, target)
     if not record.seen:
-        # Raised in the set-up phase, so that pytest itself says `error`: not seen is neither passed nor failed.
-        pytest.fail(f"not seen: {record.reason}", pytrace=False)
+        raise NotSeen(f"not seen: {record.reason}")
     return record.evidence.value if isinstance(record.evidence, ValueEvidence) else record.evidence

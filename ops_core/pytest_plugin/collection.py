@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 import pytest
 
 from ops_core.config import Target
-from ops_core.errors import OpsError
+from ops_core.errors import OpsError, UsageError
 from ops_core.finding import MARK
-from ops_core.observation.engine import Pair
+from ops_core.observation.look import Pair
 from ops_core.probes.registry import REGISTRY, ProbeDefinition
 
 TARGET_MARK = "ops_target"
@@ -40,19 +41,55 @@ class CheckModule(pytest.Module):
         return name.startswith("Check")
 
 
+class CheckGroup(pytest.Class):
+    """A class of checks, with the same names for what is in it."""
+
+    def funcnamefilter(self, name: str) -> bool:
+        """Whether a method of this name is a check."""
+        return name.startswith(PREFIX)
+
+    def classnamefilter(self, name: str) -> bool:
+        """Whether a class in the class holds checks."""
+        return name.startswith("Check")
+
+
 def is_check_file(path: Path) -> bool:
     """Whether a file holds checks, by its name."""
     return path.suffix == ".py" and path.name.startswith(PREFIX)
 
 
-def probes_of(names: Sequence[str], file: Path) -> list[ProbeDefinition]:
-    """The probes among the fixture names of a check that stands in `file`."""
-    return [found for name in names if (found := REGISTRY.resolve(name, file)) is not None]
+def make_group(collector: pytest.Collector | pytest.Item, name: str, obj: object) -> CheckGroup | None:
+    """A class of checks, if that is what `obj` is."""
+    if not (inspect.isclass(obj) and isinstance(collector, (CheckModule, CheckGroup))):
+        return None
+    return CheckGroup.from_parent(collector, name=name, obj=obj) if collector.classnamefilter(name) else None
 
 
-def parametrize(metafunc: pytest.Metafunc, targets: Sequence[Target]) -> None:
+def probes_of(names: Sequence[str], file: Path, seat: Path) -> list[ProbeDefinition]:
+    """The probes among the fixture names of a check that stands in `file`, and is treated as if it stood at `seat`.
+
+    Raises:
+        UsageError: a user's own probe cannot stand in for a shipped one.
+    """
+    found = []
+    for name in names:
+        definition = REGISTRY.resolve(name, file if file == seat else seat)
+        if file != seat and definition is not None:
+            shipped = REGISTRY.resolve(name, file)
+            if shipped is not None and shipped.per_target != definition.per_target:
+                raise UsageError(
+                    f"the probe {name!r} cannot stand in for the shipped one: one of them asks for `target`",
+                    where=f"{definition.where} and {shipped.where}",
+                )
+        if definition is not None:
+            found.append(definition)
+    return found
+
+
+def parametrize(metafunc: pytest.Metafunc, targets: Sequence[Target], seat: Path) -> None:
     """Ask the check once for each target that has what all of its probes need."""
-    definitions = [d for d in probes_of(metafunc.fixturenames, metafunc.definition.path) if d.per_target]
+    file = metafunc.definition.path
+    definitions = [d for d in probes_of(metafunc.fixturenames, file, seat) if d.per_target]
     names = [d.name for d in definitions] + (["target"] if "target" in metafunc.fixturenames else [])
     if not names:
         return
@@ -78,13 +115,13 @@ def target_of(item: pytest.Item) -> str | None:
     return item.stash[_TARGET]
 
 
-def pairs_of(item: pytest.Item, targets: dict[str, Target], budgets: Any) -> list[Pair]:
+def pairs_of(item: pytest.Item, targets: dict[str, Target], budgets: Any, seat: Path) -> list[Pair]:
     """The (probe, target) pairs whose evidence an item judges."""
     if any(mark.name == "skip" for mark in item.iter_markers()):
         return []
     target = targets.get(target_of(item) or "")
     pairs = []
-    for definition in probes_of(getattr(item, "fixturenames", ()), item.path):
+    for definition in probes_of(getattr(item, "fixturenames", ()), item.path, seat):
         if definition.per_target and target is None:
             continue
         budget_s = min(budgets.probes.get(definition.name, definition.budget_s), budgets.total_s)
@@ -108,3 +145,13 @@ def without_finding(items: Sequence[pytest.Item]) -> list[str]:
         if finding_of(item) is None
     }
     return sorted(places)
+
+
+def two_of_a_name(one: ProbeDefinition, other: ProbeDefinition) -> str:
+    """What is told when two checks of a run mean different probes by one name: evidence is told apart by it."""
+    error = UsageError(
+        f"two probes of this run are called {one.name!r}",
+        where=f"{one.where} and {other.where}",
+        next_step="give one of them another name, or move it to a conftest.py that both checks see",
+    )
+    return str(error)

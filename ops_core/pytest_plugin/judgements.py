@@ -14,6 +14,8 @@ import pytest
 
 from ops_core.observation.record import Judgement
 from ops_core.pytest_plugin import judging
+from ops_core.pytest_plugin.collection import is_check_file
+from ops_core.pytest_plugin.selection import CHECKS
 from ops_core.verdict import Judged, Verdict, verdict_of
 
 
@@ -81,8 +83,13 @@ class Judgements:
         for nodeid, told in self._not_judged.items():
             if nodeid in self._made:
                 continue
-            item, suite = self._items.get(nodeid, (None, self._suite_of(self._root / nodeid.partition("::")[0])))
+            item, suite = self._items.get(nodeid, (None, self._suite_by_id(nodeid)))
             if item is not None and suite is not None:
                 self._made[nodeid] = judging.not_judged(item, suite, redact(told))
             elif suite is not None:
                 self._made[nodeid] = judging.not_collected(nodeid, suite, redact(told))
+
+    def _suite_by_id(self, nodeid: str) -> str | None:
+        """The suite of a node id; of a file outside of the root only the name is known, which is enough."""
+        file = nodeid.partition("::")[0]
+        return self._suite_of(self._root / file) or (CHECKS if is_check_file(Path(file)) else None)

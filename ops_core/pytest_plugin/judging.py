@@ -16,6 +16,7 @@ import pytest
 from ops_core.content import content_dir
 from ops_core.errors import CannotLook
 from ops_core.observation.record import Judgement
+from ops_core.probes.registry import NotSeen
 from ops_core.pytest_plugin.collection import finding_of, target_of
 from ops_core.verdict import Judged
 
@@ -81,7 +82,7 @@ def _outcome(call: pytest.CallInfo[None], report: pytest.TestReport) -> tuple[Ju
     text = _text(error)
     if report.skipped:
         return Judged.SKIPPED, text
-    if report.when != "call":
+    if report.when != "call" or isinstance(error, NotSeen):
         return Judged.UNKNOWN, text.removeprefix("not seen: ")
     failed = isinstance(error, (AssertionError, pytest.fail.Exception))
     if failed and not text.startswith(TIMEOUT_PREFIX):

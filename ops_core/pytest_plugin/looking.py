@@ -18,11 +18,12 @@ from ops_core.evidence import ControlEvidence, EvidenceRecord, evidence_id
 from ops_core.observation.replay import Recorded, not_recorded, open_recorded
 from ops_core.probes.instruments.context import LastGood, Lookout
 from ops_core.probes.instruments.redact import Redactor
-from ops_core.probes.registry import ProbeDefinition
+from ops_core.probes.registry import NotSeen, ProbeDefinition
 
 if TYPE_CHECKING:
-    from ops_core.observation.engine import Engine, Pair
+    from ops_core.observation.engine import Engine
     from ops_core.observation.journal import Journal
+    from ops_core.observation.look import Pair
 
 PROGRESS_AFTER_S = 1.0
 LEAST_S = 0.1
@@ -30,7 +31,7 @@ OWN_FILES = 64
 
 
 class RetriedWarning(pytest.PytestWarning):
-    """Something was seen good only after a retry."""
+    """Something was seen only after a retry."""
 
 
 class Looking:
@@ -56,6 +57,7 @@ class Looking:
         self._engine: Engine | None = None
         self._journal: Journal | None = None
         self._replayed: dict[str, EvidenceRecord] = {}
+        self._told_retried: set[str] = set()
         self._progress_shown = False
         self.problems: list[str] = []
 
@@ -69,13 +71,13 @@ class Looking:
         """Seconds since the run was configured."""
         return round(time.monotonic() - self.configured, 3)
 
-    def start(self, pairs: Sequence[Pair], *, journal: Path, head: dict[str, Any] | None) -> None:
+    def start(self, pairs: Sequence[Pair], *, journal: Path, head: dict[str, Any]) -> None:
         """Start looking for all pairs, or look them up in the recording.
 
         Args:
             pairs: what the selected checks judge.
             journal: where evidence is noted as it arrives.
-            head: the journal's first line; None where another process of the run writes it.
+            head: the journal's first line.
 
         Raises:
             RecordError: the recording is damaged.
@@ -93,7 +95,7 @@ class Looking:
         from ops_core.pytest_plugin.process import open_file_limit
 
         try:
-            self._journal = Journal(journal, None if head is None else {**head, "pairs": len(pairs)})
+            self._journal = Journal(journal, {**head, "pairs": len(pairs)})
         except OSError as error:
             self.problems.append(f"the journal cannot be written: {error}")
         self._engine = Engine(
@@ -114,16 +116,27 @@ class Looking:
     def evidence_of(self, definition: ProbeDefinition, target: str | None) -> EvidenceRecord:
         """The record of a pair, waiting for it if need be."""
         one = evidence_id(definition.name, target)
-        record = self._engine.record(one) if self._engine is not None else self._replayed[one]
-        if record.attempts > 1 and record.seen:
-            warnings.warn(RetriedWarning(f"{one}: answered at attempt {record.attempts}"), stacklevel=2)
-        return record
+        known = self._engine.ids if self._engine is not None else self._replayed
+        if one not in known:
+            raise NotSeen(f"the probe {definition.name!r} must be an argument of the check, not asked for by name")
+        return self._engine.record(one) if self._engine is not None else self._replayed[one]
 
     def records(self, ids: Sequence[str] | None = None) -> list[EvidenceRecord]:
         """All answers there are, or those for `ids`, without waiting."""
         if self._engine is not None:
             return self._engine.records() if ids is None else self._engine.records_of(ids)
         return [record for one, record in self._replayed.items() if ids is None or one in ids]
+
+    def tell_retried(self, records: Sequence[EvidenceRecord], item: pytest.Item) -> None:
+        """Warn, once, of evidence that needed a retry. Not by `warnings`: where those are errors nothing may break."""
+        for record in records:
+            if record.id in self._told_retried:
+                continue
+            self._told_retried.add(record.id)
+            text = f"{record.id}: answered at attempt {record.attempts}"
+            told = warnings.WarningMessage(RetriedWarning(text), RetriedWarning, str(item.path), 0)
+            details = {"warning_message": told, "when": "runtest", "nodeid": item.nodeid, "location": None}
+            item.config.hook.pytest_warning_recorded.call_historic(kwargs=details)
 
     def stop(self, reason: str) -> None:
         """End looking: what is unanswered is answered with `reason`."""

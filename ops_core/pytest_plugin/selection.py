@@ -39,6 +39,12 @@ class Selection:
                 return first if below else CHECKS
         return None
 
+    def seat_of(self, path: Path) -> Path:
+        """Where a check file counts as standing: a shipped one beside the user's own, so that their probes serve it."""
+        if path.is_relative_to(self.shipped_checks) and self.shipped_checks != self.own_checks:
+            return self.own_checks / path.relative_to(self.shipped_checks)
+        return path
+
 
 def select(config: pytest.Config) -> Selection | None:
     """What is asked for, or None when the run is an ordinary one.

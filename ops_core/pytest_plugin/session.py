@@ -19,9 +19,10 @@ import pytest
 
 from ops_core.clock import SystemClock, isoformat, new_run_id
 from ops_core.errors import OpsError, UsageError
-from ops_core.observation.record import KEY, Observation, json_safe
+from ops_core.observation.look import Pair
+from ops_core.observation.record import KEY, Observation
 from ops_core.probes.registry import OBSERVER
-from ops_core.pytest_plugin import collection, judging
+from ops_core.pytest_plugin import collection, handing_in, judging
 from ops_core.pytest_plugin.judgements import Judgements
 from ops_core.pytest_plugin.limits import CheckLimits
 from ops_core.pytest_plugin.looking import Looking
@@ -29,7 +30,6 @@ from ops_core.pytest_plugin.net import Net
 from ops_core.pytest_plugin.process import StopSignals, end_process_in_time
 from ops_core.pytest_plugin.recording import observation_of, part_of_report
 from ops_core.pytest_plugin.selection import CHECKS, Selection
-from ops_core.verdict import Judged
 
 SHIPPED_PROBES = ("health", "guard", "stream", "process", "deployment", "control")
 # What pytest-json-report calls its file when nobody names one.
@@ -105,6 +105,9 @@ class RunbookSession:
             option.json_report_verbosity = -1
         # One file of checks that cannot be read must not keep us from looking at everything else.
         option.continue_on_collection_errors = True
+        if not hasattr(option, "tbstyle"):
+            # Without the terminal plugin its options do not exist, and pytest-json-report asks for this one.
+            option.tbstyle = "no"
         if option.tbstyle == "auto":
             # Each failure is told as expected / seen / where; a traceback into a check tells nobody more.
             option.tbstyle = "no"
@@ -166,7 +169,11 @@ class RunbookSession:
         return None
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        collection.parametrize(metafunc, list(self.looking.targets.values()))
+        seat = self.selection.seat_of(metafunc.definition.path)
+        collection.parametrize(metafunc, list(self.looking.targets.values()), seat)
+
+    def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str, obj: object) -> pytest.Class | None:
+        return collection.make_group(collector, name, obj)
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         suite = self.selection.suite_of(item.path)
@@ -213,21 +220,29 @@ class RunbookSession:
         # pytest calls this also when collecting has failed or was interrupted.
         if self.shows_only or not session.items or not self.collected:
             return
-        pairs: dict[str, Any] = {}
-        for item in session.items:
-            own = collection.pairs_of(item, self.looking.targets, self.settings.budgets)
-            item.stash[EVIDENCE_IDS] = tuple(pair.id for pair in own)
-            pairs.update((pair.id, pair) for pair in own)
+        pairs = self._pairs(session.items)
         head = {"run_id": self.run_id, "profile": self.settings.profile, "started_at": isoformat(self.started_at)}
         try:
             self.looking.start(
                 list(pairs.values()),
                 journal=self.record_path.with_suffix(".journal.jsonl"),
-                head=None if self.is_worker else head,
+                head=head,
             )
         except OpsError as error:
             raise pytest.UsageError(str(error)) from None
         self.net.arm_hard(self.record_path.with_suffix(f".hang{os.getpid()}.txt"))
+
+    def _pairs(self, items: list[pytest.Item]) -> dict[str, Pair]:
+        pairs: dict[str, Pair] = {}
+        for item in items:
+            seat = self.selection.seat_of(item.path)
+            own = collection.pairs_of(item, self.looking.targets, self.settings.budgets, seat)
+            item.stash[EVIDENCE_IDS] = tuple(pair.id for pair in own)
+            for pair in own:
+                before = pairs.setdefault(pair.id, pair).definition
+                if before is not pair.definition:
+                    raise pytest.UsageError(collection.two_of_a_name(before, pair.definition))
+        return pairs
 
     # -- running -------------------------------------------------------------------------------------------------
 
@@ -268,7 +283,7 @@ class RunbookSession:
         suite = self.selection.suite_of(item.path)
         if suite is None:
             return report
-        self._redact(report)
+        handing_in.redact_report(report, self.looking.redact)
         judgement = judging.judge(item, call, report, suite)
         if judgement is None:
             return report
@@ -276,33 +291,12 @@ class RunbookSession:
             self.limits.hung(item)
         ids = evidence_ids(item)
         records = self.looking.records(ids)
-        retried = any(record.attempts > 1 and record.seen for record in records)
+        retried = [record for record in records if record.attempts > 1 and record.seen]
         seen = self.looking.redact.text(judgement.seen)
-        judgement = dataclasses.replace(judgement, evidence=ids, retried=retried, seen=seen)
-        data: dict[str, Any] = {"judgement": json_safe(judgement)}
-        if self.is_worker:
-            data["records"] = [json_safe(record) for record in records]
-        report.runbook = data  # type: ignore[attr-defined]  # an extra attribute travels with the report, xdist included
-        told = [
-            ("finding", judgement.finding or ""),
-            ("target", judgement.target or ""),
-            ("judged", str(judgement.judged)),
-            ("evidence", " ".join(ids)),
-        ]
-        # On the item as well: who writes them down (junitxml) does so with the report of the last phase.
-        report.user_properties.extend(told)
-        item.user_properties[:] = [one for one in item.user_properties if one[0] not in dict(told)]
-        item.user_properties.extend(told)
+        judgement = dataclasses.replace(judgement, evidence=ids, retried=bool(retried), seen=seen)
+        handing_in.attach(report, item, judgement, records if self.is_worker else ())
+        self.looking.tell_retried(retried, item)
         return report
-
-    def _redact(self, report: pytest.TestReport) -> None:
-        """Evidence holds no secret, but a check or a plugin may have got hold of one in another way."""
-        redact = self.looking.redact
-        report.sections = [(name, redact.text(text)) for name, text in report.sections]
-        if report.failed and report.longrepr is not None:
-            text = str(report.longrepr)
-            if (redacted := redact.text(text)) != text:
-                report.longrepr = redacted
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_json_runtest_metadata(self, item: pytest.Item) -> dict[str, Any]:
@@ -313,10 +307,7 @@ class RunbookSession:
         return {KEY: {**found, "evidence": list(evidence_ids(item))}}
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        data = getattr(report, "runbook", None)
-        if data and report.when == "call" and data["judgement"]["judged"] == Judged.UNKNOWN:
-            return "error", "E", "ERROR"
-        return None
+        return handing_in.status_of(report, alone=not self.config.pluginmanager.hasplugin("terminal"))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.net.beat()

@@ -270,3 +270,24 @@ def test_only_takes_the_checks_that_are_named(project: Project) -> None:
     ran = project.run("checks/", "--ops-only", "checks/observe/check_own.py::check_own")
     assert ran.judged() == {"check_own": Judged.GOOD}
     assert_told(project.run("checks/", "--ops-only", "checks/x.py::nobody"), "--ops-only names a check that there is not")
+
+
+def test_two_probes_of_one_name_in_two_files_are_refused(project: Project) -> None:
+    """Evidence is told apart by the name: one check would judge what the other's probe saw."""
+    one = "@probe(budget_s=1)\ndef ping(): return {0}\n@finding('x.y')\ndef check_{0}(ping): assert ping == {0}\n"
+    project.check(one.format(1), name="checks/observe/check_one.py")
+    project.check(one.format(2), name="checks/observe/check_two.py")
+    assert_told(project.run(), "two probes of this run are called 'ping'", "check_one.py:6", "check_two.py:6", "conftest.py")
+    ran = project.run("checks/observe/check_two.py")
+    assert ran.judged() == {"check_2": Judged.GOOD}
+
+
+def test_a_stand_in_for_a_shipped_probe_must_be_asked_the_same_way(project: Project) -> None:
+    """Once for each target, or once."""
+    project.suites = ("observe",)
+    project.target("web", health_url="http://127.0.0.1:1/")
+    project.write("conftest.py", "from ops_core import probe\n@probe(budget_s=1)\ndef health(): return 1\n")
+    ran = project.run("-m", "observe")
+    assert ran.judgement("check_health").judged is Judged.UNKNOWN
+    assert "the probe 'health' cannot stand in for the shipped one" in ran.judgement("check_health").seen
+    assert f"{project.root}/conftest.py:2" in ran.judgement("check_health").seen

@@ -12,6 +12,9 @@ from ops_core.errors import CannotLook
 from ops_core.evidence import ControlEvidence, DeploymentEvidence
 from ops_core.probes.instruments.context import Lookout
 
+# Those whose methods have to be awaited; the others are the same for every probe.
+ASYNCHRONOUS = frozenset({"command", "http", "process", "sse"})
+
 
 class Secrets(Mapping[str, str]):
     """The values of named secrets, for use in a request. They are redacted from whatever gets recorded."""
