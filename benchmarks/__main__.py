@@ -18,11 +18,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure against the alternatives.")
     parser.add_argument("names", nargs="*", choices=[[], *ROUNDS], metavar="NAME", help=", ".join(ROUNDS))
     parser.add_argument("--rounds", type=int, help="paired runs of each way; medians are printed")
+    parser.add_argument("--full", action="store_true", help="transport: 10,000 targets as well, which takes long")
     options = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
     print(f"Python {platform.python_version()}, {platform.machine()}\n", flush=True)
     for name in options.names or ROUNDS:
-        importlib.import_module(f"benchmarks.{name}").main(options.rounds or ROUNDS[name])
+        more = {"full": options.full} if name == "transport" else {}
+        importlib.import_module(f"benchmarks.{name}").main(options.rounds or ROUNDS[name], **more)
         sys.stdout.flush()
     return 0
 

@@ -22,8 +22,7 @@ def members(session: int, mark: Path) -> tuple[int, ...]:
             continue
         with contextlib.suppress(OSError):
             arguments = (process / "cmdline").read_bytes()
-            # A process that is about to be gone has lost its arguments already, but is still there.
-            if not arguments or os.fsencode(mark) in arguments:
+            if os.fsencode(mark) in arguments or (not arguments and _is_ending(process)):
                 found.append(int(process.name))
     return tuple(found)
 
@@ -50,6 +49,15 @@ def handles(pid: int, signal_number: int) -> bool:
         return False
     caught = next((line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")), "0")
     return bool(int(caught, 16) >> (signal_number - 1) & 1)
+
+
+def _is_ending(process: Path) -> bool:
+    """Whether a process without arguments lost them because it ends; one that is being started has a program."""
+    try:
+        (process / "exe").readlink()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _state_and_session(pid: int) -> tuple[str, int]:

@@ -132,7 +132,18 @@ def test_help_names_every_verb(tmp_path: Path) -> None:
     """`ops --help` lists the verbs and the exit codes, and works where there is no configuration."""
     done = ops("--help", cwd=tmp_path)
     assert done.returncode == 0
-    for word in ("observe", "decide", "remediate", "incident", "postmortem", "drill", "estop", "gate", "init", "doctor"):
+    for word in (
+        "observe",
+        "decide",
+        "remediate",
+        "incident",
+        "postmortem",
+        "drill",
+        "estop",
+        "gate",
+        "init",
+        "doctor",
+    ):
         assert f"  {word} " in done.stdout
     assert "64 usage" in " ".join(done.stdout.split())
 
@@ -141,5 +152,7 @@ def test_help_names_every_verb(tmp_path: Path) -> None:
 def test_completion_knows_the_verbs(tmp_path: Path, shell: str) -> None:
     """Shell completion offers the verbs."""
     words = {"COMP_WORDS": "ops es", "COMP_CWORD": "1", "_TYPER_COMPLETE_ARGS": "ops es"}
-    done = ops(cwd=tmp_path, env={"_OPS_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_FISH_ACTION": "get-args", **words})
+    done = ops(
+        cwd=tmp_path, env={"_OPS_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_FISH_ACTION": "get-args", **words}
+    )
     assert "estop" in done.stdout, done.stdout + done.stderr

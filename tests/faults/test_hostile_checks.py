@@ -138,7 +138,7 @@ def test_without_the_timeout_plugin_a_hanging_check_ends_with_the_run(project: P
 def test_whatever_else_hangs_the_run_ends_with_a_record(project: Project, files: dict[str, str]) -> None:
     """A fixture, its end, another plugin's hook, an import."""
     for name, text in files.items():
-        (project.check if name.endswith("check_own.py") else project.write)(**{"name": name, "text": text})
+        (project.check if name.endswith("check_own.py") else project.write)(name=name, text=text)
     ran = project.run()
     assert ran.observation.used_s <= ran.observation.total_s + 12
     assert ran.output.count("VERDICT") == 1
@@ -190,7 +190,9 @@ RAISES = {
 
 def test_a_check_that_crashes_accuses_nobody(project: Project) -> None:
     """Only an assertion that fails says that something was seen bad; everything else is unknown."""
-    text = PROBE + "\nclass Unprintable(Exception):\n    def __str__(self): raise RuntimeError\n    __repr__ = __str__\n"
+    text = (
+        PROBE + "\nclass Unprintable(Exception):\n    def __str__(self): raise RuntimeError\n    __repr__ = __str__\n"
+    )
     for name, (body, _) in RAISES.items():
         text += f"\n@finding('x.{name}')\ndef check_{name}(fine):\n    {body}\n"
     project.budgets = {"total_s": 20}
@@ -225,7 +227,10 @@ def test_a_check_that_ends_the_process_leaves_the_journal(project: Project) -> N
 
 def test_a_check_that_leaves_a_thread_does_not_hold_up_the_end(project: Project) -> None:
     """No daemon, and never ending: the process ends with pytest's own exit code."""
-    project.check(PROBE + "\n@finding('x.y')\ndef check_it(fine):\n    threading.Thread(target=time.sleep, args=(3600,)).start()\n")
+    project.check(
+        PROBE
+        + "\n@finding('x.y')\ndef check_it(fine):\n    threading.Thread(target=time.sleep, args=(3600,)).start()\n"
+    )
     ran = project.run()
     assert ran.exit_code == 0, ran.output
     assert ran.observation.verdict is Verdict.HEALTHY

@@ -86,12 +86,19 @@ def test_every_tls_fault_is_seen_bad(project: Project, serve: Serve, certificate
         c.socket.recv(1)
         c.send(hostile.OK)
 
-    others = {"garbage": garbage, "plain-http": plain_http, "closes": hostile.closes_at_once, "silent": hostile.never_reads}
+    others = {
+        "garbage": garbage,
+        "plain-http": plain_http,
+        "closes": hostile.closes_at_once,
+        "silent": hostile.never_reads,
+    }
     for name, behaviour in others.items():
         project.target(name, health_url=serve(behaviour).url().replace("http:", "https:"))
     ran = project.run("-m", "observe", "-k", "answers_200")
     assert_ended_in_time(ran)
-    assert ran.judged("check_health_answers_200") == {name: judged for name, (judged, _) in expected.items()}, ran.output
+    assert ran.judged("check_health_answers_200") == {name: judged for name, (judged, _) in expected.items()}, (
+        ran.output
+    )
     for name, (_, seen) in expected.items():
         told = ran.judgement("check_health_answers_200", name).seen
         assert any(part in told for part in seen.split("|")), f"{name}: {told}"
@@ -168,7 +175,9 @@ def test_when_nothing_answers_the_total_budget_still_ends_the_run(project: Proje
     """Budgets beyond the total, every target hanging: the total budget answers them all."""
     project.suites, project.budgets = ("observe",), {"total_s": 2}
     for number in range(20):
-        project.target(f"t{number}", health_url=serve(hostile.never_answers).url(), stream_url=serve(hostile.drips_headers).url())
+        project.target(
+            f"t{number}", health_url=serve(hostile.never_answers).url(), stream_url=serve(hostile.drips_headers).url()
+        )
     ran = project.run("-m", "observe", "-k", "answers_200 or stream")
     assert_ended_in_time(ran)
     assert set(ran.judged("check_health_answers_200").values()) == {UNKNOWN}

@@ -65,7 +65,9 @@ def test_naming_the_folder_or_the_marker_makes_a_run_operational(project: Projec
     assert ran.exit_code == 0, ran.output
     assert ran.judged() == {"check_own": Judged.GOOD}
     assert looked(project) == 1
-    assert ran.observation.suite == ("checks" if arguments[0].rstrip("/").endswith("checks") and "-m" not in arguments else "observe")
+    assert ran.observation.suite == (
+        "checks" if arguments[0].rstrip("/").endswith("checks") and "-m" not in arguments else "observe"
+    )
 
 
 def test_checks_run_from_any_folder_and_behind_a_link(project: Project) -> None:
@@ -89,7 +91,9 @@ def test_the_shipped_suite_stands_beside_the_users_own(project: Project, serve: 
     project.check(CHECK)
     ran = project.run("-m", "observe", "-k", "own or health")
     assert ran.exit_code == 0, ran.output
-    assert ran.judged() == dict.fromkeys(["check_own", "check_health_answers_200", "check_health_answers_in_time"], Judged.GOOD)
+    assert ran.judged() == dict.fromkeys(
+        ["check_own", "check_health_answers_200", "check_health_answers_in_time"], Judged.GOOD
+    )
     assert ran.judgement("check_health_answers_200", "web").where.startswith("checks/observe/check_health.py:")
 
 
@@ -107,7 +111,15 @@ def test_collecting_only_opens_no_socket_and_leaves_no_record(project: Project, 
     project.suites = ("observe",)
     project.target("web", health_url=server.url())
     project.check(CHECK)
-    for option in ("--collect-only", "--fixtures", "--fixtures-per-test", "--setup-plan", "--co", "--markers", "--help"):
+    for option in (
+        "--collect-only",
+        "--fixtures",
+        "--fixtures-per-test",
+        "--setup-plan",
+        "--co",
+        "--markers",
+        "--help",
+    ):
         ran = project.run("checks/", "-m", "observe", "-k", "own or health", option)
         assert ran.exit_code == 0, (option, ran.output)
         assert "Traceback (most" not in ran.output
@@ -196,7 +208,11 @@ def test_a_configuration_that_cannot_be_followed_is_told(project: Project) -> No
     project.check(CHECK)
     path = project.configure()
     path.write_text("[profiles.default.targets.web]\nhealth_url = 'nowhere'\n")
-    assert_told(project.run(configure=False), "'nowhere' is not allowed here", f"{path}:2, profiles.default.targets.web.health_url")
+    assert_told(
+        project.run(configure=False),
+        "'nowhere' is not allowed here",
+        f"{path}:2, profiles.default.targets.web.health_url",
+    )
     path.write_text("[profiles")
     assert_told(project.run(configure=False), "ops.toml is not valid TOML")
     path.write_text("suites = ['nobody']\n[profiles.default.targets.web]\n")
@@ -216,14 +232,19 @@ def test_a_check_without_finding_is_refused(project: Project) -> None:
     """All of them are named, with their places."""
     project.check(CHECK + "\ndef check_nameless(fine): pass\n\ndef check_other(): pass\n")
     ran = project.run()
-    assert_told(ran, "every check says which finding it raises", "check_own.py:16 check_nameless", "check_own.py:18 check_other")
+    assert_told(
+        ran, "every check says which finding it raises", "check_own.py:16 check_nameless", "check_own.py:18 check_other"
+    )
     assert looked(project) == 0
     assert not list(project.root.glob("reports/*/*"))
     assert "VERDICT" not in ran.output
 
 
 BROKEN = {
-    "unknown-argument": ("@probe(budget_s=1)\ndef odd(htp): pass\n", ["a probe cannot be given 'htp'", "did you mean 'http'?"]),
+    "unknown-argument": (
+        "@probe(budget_s=1)\ndef odd(htp): pass\n",
+        ["a probe cannot be given 'htp'", "did you mean 'http'?"],
+    ),
     "two-of-a-name": (
         "@probe(budget_s=1)\ndef odd(): pass\n@probe(budget_s=1)\ndef odd(): pass\n",
         ["the probe 'odd' is defined twice", "give one of them another name"],
@@ -269,7 +290,9 @@ def test_only_takes_the_checks_that_are_named(project: Project) -> None:
     project.check(CHECK + "\n@finding('x.y')\ndef check_other(): pass\n")
     ran = project.run("checks/", "--ops-only", "checks/observe/check_own.py::check_own")
     assert ran.judged() == {"check_own": Judged.GOOD}
-    assert_told(project.run("checks/", "--ops-only", "checks/x.py::nobody"), "--ops-only names a check that there is not")
+    assert_told(
+        project.run("checks/", "--ops-only", "checks/x.py::nobody"), "--ops-only names a check that there is not"
+    )
 
 
 def test_two_probes_of_one_name_in_two_files_are_refused(project: Project) -> None:
@@ -277,7 +300,9 @@ def test_two_probes_of_one_name_in_two_files_are_refused(project: Project) -> No
     one = "@probe(budget_s=1)\ndef ping(): return {0}\n@finding('x.y')\ndef check_{0}(ping): assert ping == {0}\n"
     project.check(one.format(1), name="checks/observe/check_one.py")
     project.check(one.format(2), name="checks/observe/check_two.py")
-    assert_told(project.run(), "two probes of this run are called 'ping'", "check_one.py:6", "check_two.py:6", "conftest.py")
+    assert_told(
+        project.run(), "two probes of this run are called 'ping'", "check_one.py:6", "check_two.py:6", "conftest.py"
+    )
     ran = project.run("checks/observe/check_two.py")
     assert ran.judged() == {"check_2": Judged.GOOD}
 

@@ -48,7 +48,13 @@ def check_d_cannot(asked):
 def check_e_skipped(asked):
     pass
 """
-ALL = {"check_a_good": GOOD, "check_b_bad": BAD, "check_c_unseen": UNKNOWN, "check_d_cannot": UNKNOWN, "check_e_skipped": SKIPPED}
+ALL = {
+    "check_a_good": GOOD,
+    "check_b_bad": BAD,
+    "check_c_unseen": UNKNOWN,
+    "check_d_cannot": UNKNOWN,
+    "check_e_skipped": SKIPPED,
+}
 
 
 @pytest.fixture
@@ -78,7 +84,13 @@ def test_the_usual_options_change_no_judgement(checks: Project, options: tuple[s
     assert {j.check: j.judged for j in observation.judgements} == ALL, ran.output
     assert observation.verdict is Verdict.UNHEALTHY
     assert not observation.interrupted
-    for fallen in ("INTERNALERROR", "Traceback (most recent", "Exception ignored", "ResourceWarning", "PytestUnknownMarkWarning"):
+    for fallen in (
+        "INTERNALERROR",
+        "Traceback (most recent",
+        "Exception ignored",
+        "ResourceWarning",
+        "PytestUnknownMarkWarning",
+    ):
         assert fallen not in ran.output, ran.output
     if "no:terminal" not in options:
         assert "VERDICT" in ran.output
@@ -88,7 +100,12 @@ def test_the_terminal_counts_unseen_as_errors(checks: Project) -> None:
     """Failed is seen and bad, error could not be seen."""
     ran = checks.run("checks/", "-v")
     assert "1 failed, 1 passed, 1 skipped, 2 errors" in ran.output
-    for line in ("check_d_cannot[web] ERROR", "check_c_unseen ERROR", "check_b_bad[web] FAILED", "check_a_good[web] PASSED"):
+    for line in (
+        "check_d_cannot[web] ERROR",
+        "check_c_unseen ERROR",
+        "check_b_bad[web] FAILED",
+        "check_a_good[web] PASSED",
+    ):
         assert line in ran.output
 
 
@@ -129,11 +146,13 @@ def test_x_at_the_very_end_is_no_interruption(checks: Project) -> None:
     assert not ran.observation.interrupted
 
 
-@pytest.mark.parametrize("distribution", [(), ("--dist=loadfile",), ("--maxprocesses=1",)], ids=["load", "loadfile", "one"])
+@pytest.mark.parametrize(
+    "distribution", [(), ("--dist=loadfile",), ("--maxprocesses=1",)], ids=["load", "loadfile", "one"]
+)
 def test_xdist_judges_the_same(checks: Project, distribution: tuple[str, ...]) -> None:
     """Evidence and judgements come from the workers; each worker asks a target once."""
     project = checks
-    server_requests = lambda: None  # noqa: E731
+    server_requests = lambda: None  # noqa: E731  # one line, used in the next
     del server_requests
     ran = project.run("checks/", "-m", "observe", "-n", "2", *distribution)
     assert ran.exit_code == 1, ran.output
@@ -182,7 +201,11 @@ def test_junitxml_carries_the_properties(checks: Project) -> None:
 
 def test_the_report_goes_where_it_is_wanted(checks: Project) -> None:
     """By our option, or by those of pytest-json-report; latest.json lies beside it."""
-    for options in (("--ops-record=a/own.json",), ("--json-report-file=a/own.json",), ("--json-report", "--json-report-file=a/own.json")):
+    for options in (
+        ("--ops-record=a/own.json",),
+        ("--json-report-file=a/own.json",),
+        ("--json-report", "--json-report-file=a/own.json"),
+    ):
         checks.run("checks/", *options)
         assert {j.check: j.judged for j in read_observation(checks.root / "a" / "own.json").judgements} == ALL
         assert read_observation(checks.root / "a" / "latest.json").verdict is Verdict.UNHEALTHY
@@ -197,7 +220,11 @@ def test_the_report_is_an_ordinary_json_report(checks: Project) -> None:
     assert report["summary"]["failed"] == 1
     assert report["summary"]["error"] == 2
     by_id = {test["nodeid"].rpartition("::")[2]: test for test in report["tests"]}
-    assert by_id["check_b_bad[web]"]["metadata"]["runbook"] == {"finding": "b.bad", "target": "web", "evidence": ["asked[web]"]}
+    assert by_id["check_b_bad[web]"]["metadata"]["runbook"] == {
+        "finding": "b.bad",
+        "target": "web",
+        "evidence": ["asked[web]"],
+    }
     assert by_id["check_d_cannot[web]"]["outcome"] == "error"
 
 
@@ -227,7 +254,9 @@ def test_lf_runs_what_failed(checks: Project) -> None:
 
 def test_assertions_of_checks_are_rewritten(project: Project) -> None:
     """What was seen stands in the message without a word from the check."""
-    project.check("@probe(budget_s=1)\ndef one(): return {'a': 1}\n@finding('x.y')\ndef check_it(one):\n    assert one['a'] == 2\n")
+    project.check(
+        "@probe(budget_s=1)\ndef one(): return {'a': 1}\n@finding('x.y')\ndef check_it(one):\n    assert one['a'] == 2\n"
+    )
     assert project.run().judgement("check_it").seen == "assert 1 == 2"
 
 
@@ -235,7 +264,9 @@ def test_one_probe_feeds_many_checks(project: Project, serve: Serve) -> None:
     """A struggling system is asked once."""
     server = serve()
     project.target("web", health_url=server.url())
-    project.check(CHECKS + "".join(f"\n@finding('m.x')\ndef check_m{n}(asked): assert asked.status == 200\n" for n in range(20)))
+    project.check(
+        CHECKS + "".join(f"\n@finding('m.x')\ndef check_m{n}(asked): assert asked.status == 200\n" for n in range(20))
+    )
     ran = project.run()
     assert len(ran.observation.judgements) == 25
     assert server.connections == 1
@@ -265,7 +296,9 @@ def test_checks_in_classes_and_with_parameters_of_their_own(checks: Project) -> 
         """,
         name="checks/observe/check_more.py",
     )
-    checks.write("checks/observe/conftest.py", (checks.root / "checks/observe/check_own.py").read_text().split("@finding")[0])
+    checks.write(
+        "checks/observe/conftest.py", (checks.root / "checks/observe/check_own.py").read_text().split("@finding")[0]
+    )
     ran = checks.run("checks/", "-k", "inside or many or through")
     judged = {j.nodeid.rpartition("::")[2]: (j.judged, j.target, j.evidence) for j in ran.observation.judgements}
     assert judged == {
@@ -300,7 +333,10 @@ def test_helpers_of_ones_own_are_used_through_the_client(project: Project, serve
     """An async helper that wants an httpx client gets a real one."""
     server = serve()
     project.target("web", health_url=server.url())
-    project.write("checks/observe/helpers.py", "async def status_of(client, url):\n    return (await client.get(url)).status_code\n")
+    project.write(
+        "checks/observe/helpers.py",
+        "async def status_of(client, url):\n    return (await client.get(url)).status_code\n",
+    )
     project.check(
         """
         from helpers import status_of

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from ops_core.clock import ManualClock, SystemClock, isoformat, new_run_id, parse_instant
 
 zones = st.timedeltas(timedelta(hours=-23), timedelta(hours=23)).map(lambda d: timezone(timedelta(seconds=d.seconds)))
-instants = st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=zones)
+EARLIEST, LATEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+instants = st.datetimes(EARLIEST.replace(tzinfo=None), LATEST.replace(tzinfo=None), timezones=zones)
 
 
 @given(instants)

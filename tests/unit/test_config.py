@@ -51,7 +51,7 @@ FIELD_RULES = [
     ("health_latency_max_ms = 2026-01-01", "expected a number, found a date or time", ""),
     ("guard_url = 'http://x/'", "guard_url needs guard_secret beside it", "guard_secret = …"),
     ("guard_header = 'X Y'", "'X Y' is not allowed here", "letters, digits and dashes"),
-    ("guard_header = \"X\\nY\"", "'X\\nY' is not allowed here", "letters, digits and dashes"),
+    ('guard_header = "X\\nY"', "'X\\nY' is not allowed here", "letters, digits and dashes"),
     ("guard_secret = 'a b'", "'a b' is not allowed here", "letters, digits, dot, dash and underscore"),
     ("stream_window_s = 3601", "3601 is not allowed here", "seconds: more than 0, at most 3600"),
     ("driver = 'docker'", "'docker' is not allowed here", "supervisor or command"),
@@ -80,7 +80,9 @@ def test_each_rule_of_a_target_has_its_message(tmp_path: Path, line: str, what: 
         load(tmp_path, "# a comment\n\n" + HEAD + line + "\n")
     assert error.value.what == what
     assert allowed in error.value.allowed
-    assert error.value.where.startswith(f"{tmp_path}/ops.toml:{3 if ' needs ' in what else 4}, profiles.default.targets.core")
+    assert error.value.where.startswith(
+        f"{tmp_path}/ops.toml:{3 if ' needs ' in what else 4}, profiles.default.targets.core"
+    )
 
 
 FILE_RULES = [
@@ -246,7 +248,10 @@ def test_an_unknown_target_is_told_with_those_there_are(tmp_path: Path) -> None:
     assert error.value.allowed == "core"
 
 
-SECRETS = HEAD + "guard_url = 'http://x/'\nguard_secret = 'GUARD'\n[profiles.default.secrets]\nA = { env = 'A_VAR' }\nB = { file = 'b' }\n"
+SECRETS = (
+    HEAD
+    + "guard_url = 'http://x/'\nguard_secret = 'GUARD'\n[profiles.default.secrets]\nA = { env = 'A_VAR' }\nB = { file = 'b' }\n"
+)
 
 
 def test_secrets_come_from_where_they_are_said_to(tmp_path: Path) -> None:
@@ -254,7 +259,11 @@ def test_secrets_come_from_where_they_are_said_to(tmp_path: Path) -> None:
     settings = load(tmp_path, SECRETS)
     (tmp_path / "b").write_text(" from-file\n")
     environ = {"A_VAR": "from-env ", "GUARD": "own-name"}
-    assert [read_secret(settings, name, environ) for name in ("A", "B", "GUARD")] == ["from-env", "from-file", "own-name"]
+    assert [read_secret(settings, name, environ) for name in ("A", "B", "GUARD")] == [
+        "from-env",
+        "from-file",
+        "own-name",
+    ]
 
 
 def test_a_secret_without_value_says_where_it_was_looked_for(tmp_path: Path) -> None:
@@ -262,7 +271,10 @@ def test_a_secret_without_value_says_where_it_was_looked_for(tmp_path: Path) -> 
     settings = load(tmp_path, SECRETS)
     with pytest.raises(SecretMissing) as error:
         read_secret(settings, "A", {"A_VAR": "  "})
-    assert str(error.value) == "the secret A has no value\n  where    environment variable A_VAR\n  next     export A_VAR=…"
+    assert (
+        str(error.value)
+        == "the secret A has no value\n  where    environment variable A_VAR\n  next     export A_VAR=…"
+    )
     for content in (None, b"", b" \n", b"\xff\xfe\x00"):
         if content is not None:
             (tmp_path / "b").write_bytes(content)

@@ -94,7 +94,7 @@ def test_what_the_caller_describes_is_sent(lookout: Lookout, serve: Serve) -> No
 )
 def test_what_cannot_be_asked_is_not_seen(lookout: Lookout, url: str) -> None:
     """A bad URL is our own mistake, not the target's."""
-    with pytest.raises(CannotLook, match="cannot be made|could not connect|looked up"):
+    with pytest.raises(CannotLook, match=r"cannot be made|could not connect|looked up"):
         asyncio.run(HttpInstrument(lookout).get(url))
 
 
@@ -220,7 +220,13 @@ def test_an_answer_that_unpacks_to_a_gigabyte_is_not_unpacked(lookout: Lookout, 
 
 def test_failures_on_our_side_are_not_the_targets() -> None:
     """No descriptors, no route, no permission: could not look. An unknown error stays what it is."""
-    for error in (OSError(24, "x"), OSError(101, "x"), PermissionError(13, "x"), OSError(99, "x"), TimeoutError(110, "x")):
+    for error in (
+        OSError(24, "x"),
+        OSError(101, "x"),
+        PermissionError(13, "x"),
+        OSError(99, "x"),
+        TimeoutError(110, "x"),
+    ):
         with pytest.raises(CannotLook):
             describe_failure(error)
     with pytest.raises(CannotLook, match="looked up"):

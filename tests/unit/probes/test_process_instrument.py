@@ -125,7 +125,7 @@ def test_a_wrong_password_means_could_not_look(lookout: Lookout, supervised: Pat
     """supervisord answers 401, and may close before that is read: neither says anything about the process."""
     wrong = supervised.with_name("wrong.conf")
     wrong.write_text(CONF.replace("correct-horse-battery", "other"))
-    with pytest.raises(CannotLook, match="401|ConnectionReset"):
+    with pytest.raises(CannotLook, match=r"401|ConnectionReset"):
         ask(lookout, wrong, "runs")
 
 
@@ -151,8 +151,10 @@ def test_without_a_supervisor_nothing_can_be_seen(lookout: Lookout, tmp_path: Pa
         b"garbage" * 100,
         b"",
         b"HTTP/1.1 200 OK\r\n\r\n<not xml",
-        b"HTTP/1.1 200 OK\r\n\r\n<?xml version='1.0'?><methodResponse><params><param><value><int>1</int></value></param>"
-        b"</params></methodResponse>",
+        (
+            b"HTTP/1.1 200 OK\r\n\r\n<?xml version='1.0'?><methodResponse><params><param><value><int>1</int></value></param>"
+            b"</params></methodResponse>"
+        ),
         b"HTTP/1.1 500 Oops\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 400_000,
     ],

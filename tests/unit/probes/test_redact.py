@@ -160,7 +160,9 @@ def test_short_values_do_not_black_out_everything() -> None:
     assert Redactor(["abc", ""]).text("abcabc") == "abcabc"
 
 
-@pytest.mark.parametrize("name", ["token", "X-Auth-Token", "api_key", "apikey", "Cookie", "client-secret", "passwd", "keys"])
+@pytest.mark.parametrize(
+    "name", ["token", "X-Auth-Token", "api_key", "apikey", "Cookie", "client-secret", "passwd", "keys"]
+)
 def test_secret_names(name: str) -> None:
     """Names that give secrets away."""
     assert secret_name(name)

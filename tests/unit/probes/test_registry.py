@@ -57,8 +57,12 @@ def test_a_probe_is_defined_by_its_signature(own_registry: ProbeRegistry) -> Non
 def plain() -> None: ...
 def generator():
     yield 1
+
+
 async def async_generator():
     yield 1
+
+
 def odd(htp: Any) -> None: ...
 def foreign(tmp_path: Any) -> None: ...
 def without_target(http: Any) -> None: ...
@@ -99,7 +103,13 @@ def test_two_probes_of_one_name_in_one_file_are_refused(own_registry: ProbeRegis
 
 def test_the_nearest_definition_wins(own_registry: ProbeRegistry) -> None:
     """As with fixtures: the check's module, then the nearest conftest above it, then what is shipped."""
-    for file in ("/shipped/health.py", "/x/conftest.py", "/x/checks/conftest.py", "/x/checks/a/check_a.py", "/y/conftest.py"):
+    for file in (
+        "/shipped/health.py",
+        "/x/conftest.py",
+        "/x/checks/conftest.py",
+        "/x/checks/a/check_a.py",
+        "/y/conftest.py",
+    ):
         own_registry.add(definition("health", file))
 
     def resolved(asked_from: str) -> str:

@@ -55,7 +55,11 @@ def test_an_end_by_the_server_is_seen(lookout: Lookout, serve: Serve) -> None:
 
 @pytest.mark.parametrize(
     ("behaviour", "kind"),
-    [("garbage", "not valid HTTP"), ("resets", "connection reset"), ("closes_after_request", "closed without an answer")],
+    [
+        ("garbage", "not valid HTTP"),
+        ("resets", "connection reset"),
+        ("closes_after_request", "closed without an answer"),
+    ],
 )
 def test_a_broken_stream_is_seen_broken(lookout: Lookout, serve: Serve, behaviour: str, kind: str) -> None:
     """The kind of failure stands in the evidence and in the action."""

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from ops_core.probes.instruments.sse import EXCERPT_BYTES, PENDING_MAX_BYTES, Tally
 
-line = st.sampled_from([b": ping", b":", b"data: x", b"data", b"data:", b"event: e", b"id: 1", b"retry: 5", b"", b"dataset", b"x:data:"])
+line = st.sampled_from(
+    [b": ping", b":", b"data: x", b"data", b"data:", b"event: e", b"id: 1", b"retry: 5", b"", b"dataset", b"x:data:"]
+)
 ending = st.sampled_from([b"\n", b"\r\n", b"\r"])
 streams = st.lists(st.tuples(line, ending), max_size=30).map(lambda parts: b"".join(a + b for a, b in parts))
 cuts = st.lists(st.integers(0, 400), max_size=20)
