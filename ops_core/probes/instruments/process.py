@@ -7,7 +7,6 @@ know: that a process it calls RUNNING has been frozen.
 from __future__ import annotations
 
 import os
-import re
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from ops_core.probes.instruments.request import build_request
 from ops_core.probes.instruments.transport import FreshConnections
 
 ANSWER_MAX_BYTES = 262_144
-_ENVIRONMENT = re.compile(r"%\(ENV_(\w+)\)s")
+SOCKET_PATH_MAX_BYTES = 107
 
 
 class ProcessInstrument:
@@ -97,8 +96,10 @@ class ProcessInstrument:
 def read_socket(conf: Path) -> tuple[str, tuple[str, str] | None]:
     """The path of supervisord's Unix socket and its credentials, from its configuration file.
 
+    Expanded as supervisord expands it: `%(here)s`, `%(ENV_NAME)s`, `%%`.
+
     Raises:
-        CannotLook: the file cannot be read, or names no socket.
+        CannotLook: the file cannot be read, or names no socket that can be reached.
     """
     import configparser
 
@@ -106,22 +107,19 @@ def read_socket(conf: Path) -> tuple[str, tuple[str, str] | None]:
     try:
         parser.read_string(conf.read_text(encoding="utf-8"))
         section = parser["unix_http_server"]
-        path = _expanded(section["file"], conf)
-    except (OSError, UnicodeDecodeError, configparser.Error, KeyError) as error:
+        environment = {f"ENV_{name}": value for name, value in os.environ.items()}
+        path = str(section["file"]) % {"here": conf.parent, **environment}
+    except (OSError, UnicodeDecodeError, configparser.Error, KeyError, ValueError, TypeError) as error:
         why = str(error).splitlines()[0]
         if isinstance(error, KeyError):
             why = f"no {error} in it"
         elif isinstance(error, OSError):
             why = error.strerror or why
         raise CannotLook(f"supervisord's configuration cannot be used: {why}", where=str(conf)) from None
+    if len(os.fsencode(path)) > SOCKET_PATH_MAX_BYTES:
+        raise CannotLook("the path of supervisord's socket is too long", where=path)
     auth = (section["username"], section["password"]) if "username" in section and "password" in section else None
     return path, auth
-
-
-def _expanded(value: str, conf: Path) -> str:
-    """As supervisord expands it: the configuration's folder and the environment."""
-    value = value.replace("%(here)s", str(conf.parent))
-    return _ENVIRONMENT.sub(lambda match: os.environ.get(match[1], match[0]), value)
 
 
 def os_state(pid: int) -> str | None:

@@ -7,14 +7,14 @@ would have nothing else to do.
 from __future__ import annotations
 
 import base64
-import configparser
 import http.client
-import os
 import socket
 import sys
 from pathlib import Path
 from typing import Any
 
+from ops_core.errors import CannotLook
+from ops_core.probes.instruments.process import read_socket
 from ops_core.remediation.drivers import DriverUnanswered, ProcessState
 from ops_core.remediation.plan import ProcessRunning, ProcessStopped, Step, as_text
 
@@ -26,7 +26,6 @@ STEP_S = 30.0
 ENDED = frozenset({"STOPPED", "EXITED", "FATAL"})
 RUNNING = "RUNNING"
 KNOWN = ENDED | {RUNNING, "STARTING", "STOPPING", "BACKOFF"}
-SOCKET_PATH_MAX_BYTES = 107
 
 
 class SupervisorDriver:
@@ -47,7 +46,10 @@ class SupervisorDriver:
         Raises:
             DriverUnanswered: it cannot be asked, does not know the program, or says what nobody understands.
         """
-        path, credentials = read_socket(self.conf)
+        try:
+            path, credentials = read_socket(self.conf)
+        except CannotLook as error:
+            raise DriverUnanswered(error.what, where=error.where) from None
         info = _call(path, credentials, "supervisor.getProcessInfo", self.name)
         try:
             state = str(info["statename"])
@@ -79,29 +81,6 @@ class SupervisorDriver:
         # -P: what lies in the current folder must not be taken for supervisor.
         python = (as_text(sys.executable), "-P", "-m", "supervisor.supervisorctl")
         return (*python, "-c", as_text(self.conf), verb, self.name)
-
-
-def read_socket(conf: Path) -> tuple[str, tuple[str, str] | None]:
-    """The path of supervisord's unix socket and its credentials, from its configuration file.
-
-    Raises:
-        DriverUnanswered: the file cannot be read, or names no socket that can be reached.
-    """
-    parser = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"), strict=False)
-    try:
-        parser.read_string(conf.read_text(encoding="utf-8"))
-        section = parser["unix_http_server"]
-        path = str(section["file"]) % {
-            "here": conf.parent,
-            **{f"ENV_{key}": value for key, value in os.environ.items()},
-        }
-    except (OSError, UnicodeDecodeError, configparser.Error, KeyError, ValueError, TypeError) as error:
-        why = f"no {error} in it" if isinstance(error, KeyError) else (getattr(error, "strerror", None) or str(error))
-        raise DriverUnanswered(f"supervisord's configuration cannot be used: {why}", where=str(conf)) from None
-    if len(path.encode("utf-8", "surrogateescape")) > SOCKET_PATH_MAX_BYTES:
-        raise DriverUnanswered("the path of supervisord's socket is too long", where=path)
-    credentials = (section["username"], section["password"]) if {"username", "password"} <= set(section) else None
-    return path, credentials
 
 
 class _Connection(http.client.HTTPConnection):
