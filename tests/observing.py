@@ -35,15 +35,13 @@ class Ran:
     output: str
     project: Project
 
+    newest_record: Path | None = None
+
     @property
     def record_path(self) -> Path:
-        """The one record of the newest run."""
-        records = sorted(
-            (p for p in self.project.root.glob("reports/*/*.json") if p.name != "latest.json"),
-            key=lambda path: path.stat().st_mtime_ns,
-        )
-        assert records, f"no record was left\n{self.output}"
-        return records[-1]
+        """The record of this run: the newest when it had ended."""
+        assert self.newest_record is not None, f"no record was left\n{self.output}"
+        return self.newest_record
 
     @property
     def observation(self) -> Observation:
@@ -106,8 +104,9 @@ class Project:
         """Write `ops.toml`."""
         lines = [f"suites = {json.dumps(list(self.suites))}", "[profiles.default]"]
         lines += [f"{key} = {_toml(value)}" for key, value in self.profile.items()]
-        probes = {k: v for k, v in self.budgets.items() if k != "total_s"}
-        lines += ["[profiles.default.budgets]", f"total_s = {self.budgets.get('total_s', 20)}"]
+        total = {"total_s": 20, **{k: v for k, v in self.budgets.items() if k in {"total_s", "in_flight_max"}}}
+        probes = {k: v for k, v in self.budgets.items() if k not in total}
+        lines += ["[profiles.default.budgets]", *(f"{name} = {value}" for name, value in total.items())]
         lines += ["[profiles.default.budgets.probes]", *(f"{name} = {value}" for name, value in probes.items())]
         for name, fields in (self.targets or {"nothing": {}}).items():
             lines.append(f'[profiles.default.targets."{name}"]')
@@ -148,7 +147,9 @@ class Project:
         finally:
             kill_group(process)
         assert process.returncode is not None
-        return Ran(exit_code=process.returncode, output=output, project=self)
+        records = [path for path in self.root.glob("reports/*/*.json") if path.name != "latest.json"]
+        newest = max(records, key=lambda path: path.stat().st_mtime_ns, default=None)
+        return Ran(exit_code=process.returncode, output=output, project=self, newest_record=newest)
 
 
 def kill_group(process: subprocess.Popen[str]) -> None:
