@@ -6,13 +6,16 @@ makes the verification of a remediation literally the same as the observation th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from ops_core.config import Settings
 from ops_core.content import content_dir
@@ -20,6 +23,9 @@ from ops_core.errors import OpsError, UsageError
 from ops_core.observation.record import Observation, read_observation
 
 GRACE_S = 15.0
+END_GRACE_S = 5.0
+OUTPUT_MAX_BYTES = 1 << 20
+SHOWN_LINES = 15
 
 
 class ObservationFailed(OpsError):
@@ -104,40 +110,72 @@ def observe(
     if replay is not None:
         extra.append(f"--replay={replay.absolute()}")
     argv = command_line(settings, suite, record, extra)
+    # What lies there from an earlier run must not be taken for what this one saw.
+    record.unlink(missing_ok=True)
     limit_s = settings.budgets.total_s + GRACE_S
+    # A file, not a pipe: a pipe ends only when everything that was started with it has ended.
+    with tempfile.TemporaryFile() as told:
+        ended = _run(argv, settings.root, told if quiet else None, limit_s)
+        output = _tail(told)
+    if not record.is_file():
+        raise ObservationFailed(
+            f"the suite {suite!r} left no record ({ended})\n{_last_lines(output)}".rstrip(), where=" ".join(argv)
+        )
+    return Launched(observation=read_observation(record), path=record, exit_code=ended.code, output=output)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ended:
+    """How a run ended: with an exit code of its own, or because it was too late."""
+
+    code: int
+    too_late_s: float | None = None
+
+    def __str__(self) -> str:
+        if self.too_late_s is not None:
+            return f"it did not end within {self.too_late_s:g} s"
+        return f"pytest ended with {self.code}"
+
+
+def _run(argv: Sequence[str], cwd: Path, told: IO[bytes] | None, limit_s: float) -> _Ended:
     process = subprocess.Popen(
         argv,
-        cwd=settings.root,
+        cwd=cwd,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE if quiet else None,
-        stderr=subprocess.STDOUT if quiet else None,
-        text=True,
-        errors="replace",
-        start_new_session=quiet,
+        stdout=told,
+        stderr=subprocess.STDOUT if told else None,
+        start_new_session=told is not None,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
+    too_late_s = None
     try:
-        output, _ = process.communicate(timeout=limit_s)
+        process.wait(limit_s)
     except subprocess.TimeoutExpired:
-        output = ""
-        raise ObservationFailed(f"the suite {suite!r} did not end within {limit_s:g} s", where=" ".join(argv)) from None
+        too_late_s = limit_s
     finally:
-        if process.poll() is None:
-            _end(process, group=quiet)
-    if not record.is_file():
-        tail = "\n".join((output or "").strip().splitlines()[-15:])
-        raise ObservationFailed(
-            f"the suite {suite!r} left no record (pytest ended with {process.returncode})\n{tail}".rstrip(),
-            where=" ".join(argv),
-        )
-    return Launched(
-        observation=read_observation(record), path=record, exit_code=process.returncode, output=output or ""
-    )
+        # Also when we are interrupted: it gets the time to write down what it has seen.
+        _end(process, own_group=told is not None)
+    return _Ended(code=process.returncode, too_late_s=too_late_s)
 
 
-def _end(process: subprocess.Popen[str], *, group: bool) -> None:
-    if group:
-        os.killpg(process.pid, signal.SIGKILL)
-    else:
+def _end(process: subprocess.Popen[bytes], *, own_group: bool) -> None:
+    if process.poll() is None:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(END_GRACE_S)
+    if own_group:
+        # Whatever it started goes with it.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    elif process.poll() is None:
         process.kill()
     process.wait()
+
+
+def _tail(told: IO[bytes]) -> str:
+    told.seek(max(0, told.seek(0, os.SEEK_END) - OUTPUT_MAX_BYTES))
+    return told.read().decode("utf-8", "replace")
+
+
+def _last_lines(output: str) -> str:
+    return "\n".join(output.strip().splitlines()[-SHOWN_LINES:])
