@@ -83,7 +83,7 @@ class Engine:
         if not self._looks:
             return
         _preload({name for look in self._looks.values() for name in look.pair.definition.arguments})
-        self._loop = self._fresh_loop()
+        self._start_loop()
         threading.Thread(target=self._monitor, name="runbook-monitor", daemon=True).start()
 
     def wait(self, ids: Iterable[str], tick: Callable[[], None] | None = None, tick_s: float = 0.25) -> None:
@@ -120,10 +120,10 @@ class Engine:
 
     def stop(self, reason: str) -> None:
         """Answer what is unanswered with `reason`, end the loop. Safe to call twice."""
+        self._stopped.set()
         for look in list(self._looks.values()):
             if look.record is None:
                 self.answer_unseen(look, reason)
-        self._stopped.set()
         if self._loop is not None:
             self.left_behind += self._loop.close()
             self._loop = None
@@ -132,6 +132,9 @@ class Engine:
 
     def next_look(self) -> Look | None:
         """The next pair to be looked at, if there is a free place."""
+        if self._stopped.is_set() or time.monotonic() >= self.deadline:
+            # Answers free places, but nobody is asked any more.
+            return None
         with self._lock:
             while self._waiting and self._running < self._in_flight_max:
                 look = self._waiting.popleft()
@@ -253,10 +256,11 @@ class Engine:
         with self._lock:
             return look.record is not None or (self._lock.wait(within_s) and look.record is not None)
 
-    def _fresh_loop(self) -> ProbeLoopThread:
-        loop = ProbeLoopThread(self, [look for look in self._looks.values() if look.running and look.record is None])
-        loop.start()
-        return loop
+    def _start_loop(self) -> None:
+        running = [look for look in self._looks.values() if look.running and look.record is None]
+        # Known before it runs: its first answers already have to tell it that there is a free place.
+        self._loop = ProbeLoopThread(self, running)
+        self._loop.start()
 
     def _monitor(self) -> None:
         """Enforce the total deadline, and notice a probe that blocks the loop."""
@@ -310,7 +314,7 @@ class Engine:
             self._waiting.extendleft(reversed(again))
         self.charged.tick(time.monotonic())
         loop.abandon()
-        self._loop = self._fresh_loop()
+        self._start_loop()
 
 
 def _preload(arguments: set[str]) -> None:

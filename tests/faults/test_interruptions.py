@@ -60,7 +60,11 @@ def assert_short_but_whole(ran: Ran, said: str) -> None:
 
 @pytest.mark.parametrize(
     ("number", "said"),
-    [(signal.SIGINT, "interrupted from the keyboard"), (signal.SIGTERM, "ended by SIGTERM"), (signal.SIGHUP, "ended by SIGHUP")],
+    [
+        (signal.SIGINT, "interrupted from the keyboard"),
+        (signal.SIGTERM, "ended by SIGTERM"),
+        (signal.SIGHUP, "ended by SIGHUP"),
+    ],
 )
 def test_a_stop_signal_leaves_a_whole_record(waiting: Project, number: signal.Signals, said: str) -> None:
     """Judged is what was judged, the rest is unknown, and the record says why it is short."""

@@ -82,7 +82,10 @@ def replay(project: Project, path: Path, *more: str) -> Ran:
 
 
 def outcome(ran: Ran) -> dict[str, Any]:
-    return {j.nodeid: (j.judged, j.seen, j.expected, j.where, j.evidence, j.finding, j.target) for j in ran.observation.judgements}
+    return {
+        j.nodeid: (j.judged, j.seen, j.expected, j.where, j.evidence, j.finding, j.target)
+        for j in ran.observation.judgements
+    }
 
 
 def test_the_same_checks_judge_the_same(project: Project, serve: Serve) -> None:
@@ -110,7 +113,9 @@ def test_a_replay_can_be_replayed_and_run_by_workers(project: Project, serve: Se
     second = replay(project, first.record_path, "-k", "own or health or control")
     third = replay(project, second.record_path, "-k", "own or health or control")
     assert outcome(third) == outcome(first)
-    by_workers = project.run("-m", "observe", f"--replay={first.record_path}", "-k", "own or health or control", "-n", "2")
+    by_workers = project.run(
+        "-m", "observe", f"--replay={first.record_path}", "-k", "own or health or control", "-n", "2"
+    )
     assert outcome(by_workers) == outcome(first)
 
 
@@ -126,7 +131,10 @@ def test_a_changed_check_changes_the_judgement(project: Project, serve: Serve) -
 def test_what_was_not_recorded_is_unknown(project: Project, serve: Serve) -> None:
     """A new probe, and the targets are those of the recording, not today's."""
     first = observed(project, serve)
-    project.check("@probe(budget_s=1)\ndef newer(): return 1\n@finding('x.y')\ndef check_newer(newer): pass\n", name="checks/observe/check_newer.py")
+    project.check(
+        "@probe(budget_s=1)\ndef newer(): return 1\n@finding('x.y')\ndef check_newer(newer): pass\n",
+        name="checks/observe/check_newer.py",
+    )
     project.targets = {"other": {"health_url": "http://127.0.0.1:1/"}}
     project.configure()
     again = replay(project, first.record_path, "-k", "newer or deep")

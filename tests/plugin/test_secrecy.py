@@ -49,7 +49,7 @@ def assert_secret(project: Project, ran: Ran) -> None:
     assert any(name.endswith("latest.json") for name in left)
     for name, text in left.items():
         for form, written in TELLING.items():
-            assert written not in text, f"{form} in {name}: …{text[max(0, text.find(written) - 200):][:400]}"
+            assert written not in text, f"{form} in {name}: …{text[max(0, text.find(written) - 200) :][:400]}"
 
 
 @pytest.fixture

@@ -63,7 +63,10 @@ def test_a_suite_is_run_and_its_record_read(project: Project) -> None:
     """Exit code, output, and the observation, also with evidence of a class that this process has never seen."""
     launched = observe(settings_of(project), suite="observe", record=project.root / "r" / "x.json")
     assert launched.exit_code == 1
-    assert {j.check: j.judged for j in launched.observation.judgements} == {"check_one": Judged.GOOD, "check_two": Judged.BAD}
+    assert {j.check: j.judged for j in launched.observation.judgements} == {
+        "check_one": Judged.GOOD,
+        "check_two": Judged.BAD,
+    }
     assert isinstance(launched.observation.evidence[0].evidence, ForeignEvidence)
     assert "VERDICT" in launched.output
     assert launched.path == project.root / "r" / "x.json"
@@ -113,7 +116,9 @@ def test_a_run_that_does_not_end_is_ended(project: Project, monkeypatch: pytest.
     """Politely at first: it may leave what it has seen."""
     monkeypatch.setattr(launch, "GRACE_S", -16.0)
     project.budgets = {"total_s": 20}
-    project.check("@probe(budget_s=19)\ndef hangs(): threading.Event().wait()\n@finding('x.y')\ndef check_it(hangs): pass\n")
+    project.check(
+        "@probe(budget_s=19)\ndef hangs(): threading.Event().wait()\n@finding('x.y')\ndef check_it(hangs): pass\n"
+    )
     launched = observe(settings_of(project), suite="observe", record=project.root / "r.json")
     assert "SIGTERM" in launched.observation.interrupted
     assert launched.observation.verdict is Verdict.UNKNOWN
@@ -126,7 +131,10 @@ def test_a_run_that_does_not_end_is_ended(project: Project, monkeypatch: pytest.
 @pytest.mark.parametrize("quiet", [True, False])
 def test_interrupting_us_leaves_what_the_run_has_seen(project: Project, quiet: bool) -> None:
     """Ctrl-C while `ops observe` waits."""
-    project.check(CHECKS + "\n@probe(budget_s=19)\ndef hangs(): threading.Event().wait()\n@finding('x.h')\ndef check_z(hangs): pass\n")
+    project.check(
+        CHECKS
+        + "\n@probe(budget_s=19)\ndef hangs(): threading.Event().wait()\n@finding('x.h')\ndef check_z(hangs): pass\n"
+    )
     settings = settings_of(project)
     program = (
         "import sys; from pathlib import Path; from ops_core.config import load_settings;"
@@ -137,7 +145,9 @@ def test_interrupting_us_leaves_what_the_run_has_seen(project: Project, quiet: b
         [sys.executable, "-c", program], cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         start_new_session=True,
     )  # fmt: skip
-    eventually(lambda: '"seen":true' in "".join(p.read_text() for p in project.root.glob("r.journal.jsonl")), "nothing seen")
+    eventually(
+        lambda: '"seen":true' in "".join(p.read_text() for p in project.root.glob("r.journal.jsonl")), "nothing seen"
+    )
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=30)
     report = json.loads((project.root / "r.json").read_text())
