@@ -249,8 +249,9 @@ class Engine:
             except Exception as error:  # noqa: BLE001  # the answer counts, whatever becomes of the note of it
                 self.sink_problem = f"{type(error).__name__}: {error}"
             self._lock.notify_all()
-        if self._loop is not None and self._waiting:
-            self._loop.poke()
+        loop = self._loop
+        if loop is not None and self._waiting:
+            loop.poke()
 
     def _answered(self, look: Look, within_s: float) -> bool:
         with self._lock:
