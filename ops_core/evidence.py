@@ -96,7 +96,7 @@ class HttpEvidence(Evidence):
 
     @property
     def ok(self) -> bool:
-        return self.status is not None and self.status < 500
+        return self.status is not None and self.status < 500 and self.error is None
 
     def header(self, name: str) -> str | None:
         """The first value of a response header, by case-insensitive name."""
@@ -116,11 +116,11 @@ class HttpEvidence(Evidence):
         return json.loads(self.body_excerpt)
 
     def explain(self) -> str:
-        what = f"{self.method} {self.url}"
+        failed = f"{self.error} ({self.error_detail})" if self.error_detail else self.error
         if self.status is None:
-            detail = f" ({self.error_detail})" if self.error_detail else ""
-            return f"{what}: {self.error}{detail} after {self.elapsed_ms:.0f} ms"
-        return f"{what}: {self.status} after {self.elapsed_ms:.0f} ms, {self.size_bytes} bytes"
+            return f"{self.method} {self.url}: {failed} after {self.elapsed_ms:.0f} ms"
+        said = f"{self.status}, then {failed}" if failed else str(self.status)
+        return f"{self.method} {self.url}: {said} after {self.elapsed_ms:.0f} ms, {self.size_bytes} bytes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,8 +167,10 @@ class StreamEvidence(Evidence):
         return self.status == 200 and self.size_bytes > 0
 
     def explain(self) -> str:
-        if self.status is None:
-            return f"GET {self.url}: {self.error} {self.error_detail}".rstrip()
+        if self.error is not None or self.status is None:
+            failed = f"{self.error} ({self.error_detail})" if self.error_detail else self.error
+            said = f"{self.status}, then {failed}" if self.status is not None else failed
+            return f"GET {self.url}: {said}"
         return (
             f"GET {self.url}: {self.status}, {self.size_bytes} bytes, {self.events} events and "
             f"{self.comments} heartbeats in {self.watched_ms / 1000:.1f} s"

@@ -8,6 +8,7 @@ the interpreter to itself), `faulthandler` ends the process; then the journal ho
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import os
 import sys
@@ -37,6 +38,7 @@ class Net:
         self._stall_s = RUNNING_STALL_S
         self._ended = threading.Event()
         self._hang_file: Path | None = None
+        self._descriptor = -1
 
     def start(self) -> None:
         """Start watching."""
@@ -47,12 +49,11 @@ class Net:
         after_s = self._deadline - time.monotonic() + HARD_AFTER_S
         try:
             hang_file.parent.mkdir(parents=True, exist_ok=True)
-            # The descriptor has to stay open for as long as the process may hang; it ends with it.
-            descriptor = os.open(hang_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            self._descriptor = os.open(hang_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except OSError:
             return
         self._hang_file = hang_file
-        faulthandler.dump_traceback_later(max(after_s, HARD_AFTER_S), exit=True, file=descriptor)
+        faulthandler.dump_traceback_later(max(after_s, HARD_AFTER_S), exit=True, file=self._descriptor)
 
     def beat(self) -> None:
         """The main thread gets on."""
@@ -68,8 +69,10 @@ class Net:
         self._ended.set()
         if self._hang_file is not None:
             faulthandler.cancel_dump_traceback_later()
-            if self._hang_file.stat().st_size == 0:
-                self._hang_file.unlink()
+            os.close(self._descriptor)
+            with contextlib.suppress(OSError):
+                if self._hang_file.stat().st_size == 0:
+                    self._hang_file.unlink()
             self._hang_file = None
 
     def _watch(self) -> None:

@@ -100,6 +100,7 @@ class HttpInstrument:
                 error=kind,
                 error_detail=self._lookout.redact.text(detail)[:HEADER_MAX_CHARS],
                 elapsed_ms=round(elapsed_ms, 3),
+                size_bytes=progress.get("size_bytes", 0),
             )
         else:
             evidence = self._evidence(request, response, body, truncated=truncated, started=started)

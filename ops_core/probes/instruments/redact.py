@@ -27,7 +27,7 @@ _NAMES = re.compile(
 _QUERY = re.compile(r"([?&;])([^=&;#\s]+)=([^&;#\s\"'<>]*)")
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 _BEARER = re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
-_RUN = re.compile(r"[a-z0-9]+")
+_RUN = re.compile(r"[A-Za-z0-9]+")
 
 
 class Redactor:
@@ -95,8 +95,8 @@ class _Known:
         )
         self.pattern = re.compile("|".join([spelled, *map(re.escape, self._packed)]), re.IGNORECASE)
         # Letters and digits are written as they are in every spelling: without them the pattern need not be tried.
-        run = max(_RUN.findall(value.lower()), key=len, default="")
-        self._hints = (run, *(packed.lower() for packed in self._packed))
+        run = max(_RUN.findall(value), key=len, default="")
+        self._hints = (run.lower(), *(packed.lower() for packed in self._packed))
         self._longest = max(sum(len(s[0]) for s in self._spelled), *(len(packed) for packed in self._packed))
 
     def may_be_in(self, lower: str) -> bool:

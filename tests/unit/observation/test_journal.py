@@ -58,7 +58,7 @@ def test_text_that_is_no_utf8_does_not_break_a_line(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     """Told to whoever opens it."""
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="File exists|Not a directory"):
+    with pytest.raises(OSError, match=r"File exists|Not a directory"):
         Journal(tmp_path / "file" / "j", {})
 
 

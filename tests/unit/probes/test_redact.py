@@ -58,6 +58,7 @@ def core_of(form: str, value: str, text: str) -> bool:
 @example("pä§§wörd<\"'>\\", "", "")
 @example("🔑🔑🔑🔑", "", "")
 @example("%41%41", "", "")
+@example("000İ", "", "")
 def test_no_form_of_a_known_secret_survives(value: str, before: str, after: str) -> None:
     """Wherever it stands, whatever stands around it."""
     assume(len(value) >= SHORTEST)
