@@ -61,6 +61,7 @@ def test_a_check_that_hangs_is_unknown_and_the_others_are_judged(project: Projec
     assert "did not end in time" in ran.judgement("check_loop").seen
 
 
+@pytest.mark.slow
 def test_a_check_that_hangs_for_every_target_costs_its_time_once(project: Project) -> None:
     """It is not asked again about the other two hundred."""
     for number in range(200):
@@ -113,6 +114,7 @@ def test_a_check_that_swallows_its_timeout_ends_with_the_run(project: Project) -
     assert ran.observation.verdict is Verdict.UNKNOWN
 
 
+@pytest.mark.slow
 def test_without_the_timeout_plugin_a_hanging_check_ends_with_the_run(project: Project) -> None:
     """The net does not depend on another plugin."""
     project.check(PROBE + "\n@finding('x.y')\ndef check_hangs(fine):\n    time.sleep(3600)\n")

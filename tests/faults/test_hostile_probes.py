@@ -234,13 +234,15 @@ def test_children_of_a_probe_that_raise_end_neither_loop_nor_run(project: Projec
 @pytest.mark.parametrize(
     "blocking",
     [
-        "time.sleep(3600)",
-        "[None for _ in iter(int, 1)]",
+        pytest.param("time.sleep(3600)", marks=pytest.mark.slow),
         "await asyncio.gather(blocks(), asyncio.sleep(0))",
-        "asyncio.get_running_loop().call_soon(time.sleep, 3600); await asyncio.sleep(9)",
-        "await asyncio.create_task(blocks())",
+        pytest.param("[None for _ in iter(int, 1)]", marks=pytest.mark.slow),
+        pytest.param(
+            "asyncio.get_running_loop().call_soon(time.sleep, 3600); await asyncio.sleep(9)", marks=pytest.mark.slow
+        ),
+        pytest.param("await asyncio.create_task(blocks())", marks=pytest.mark.slow),
     ],
-    ids=["sleep", "endless-loop", "gathered", "called-back", "task"],
+    ids=["sleep", "gathered", "endless-loop", "called-back", "task"],
 )
 def test_a_probe_that_blocks_the_loop_is_named_and_its_neighbours_are_seen(
     project: Project, serve: Serve, blocking: str
@@ -281,6 +283,7 @@ def test_a_probe_that_blocks_the_loop_is_named_and_its_neighbours_are_seen(
     assert ran.observation.used_s < 9
 
 
+@pytest.mark.slow
 def test_several_probes_that_block_are_all_named(project: Project, serve: Serve) -> None:
     """Each blocks a loop of its own generation; the neighbours are seen all the same."""
     project.budgets = {"total_s": 20}
@@ -420,7 +423,7 @@ def test_a_probe_that_asks_without_end_leaves_a_bounded_record(project: Project,
     project.target("one", health_url=serve(hostile.healthy).url())
     project.check(
         """
-        @probe(budget_s=3, needs="health_url")
+        @probe(budget_s=1, needs="health_url")
         async def asks(target, http):
             while True:
                 await http.get(target.health_url)

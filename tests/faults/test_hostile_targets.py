@@ -116,6 +116,7 @@ def test_a_ca_file_that_cannot_be_used_means_not_seen(project: Project, serve: S
     assert "the CA file cannot be used" in judgement.seen
 
 
+@pytest.mark.slow
 def test_a_hanging_name_lookup_delays_nobody(project: Project, serve: Serve) -> None:
     """Name servers that hang cost their own targets only, also the names that need a look-up and can be resolved."""
     project.suites, project.budgets = ("observe",), {"total_s": 4, "health": 1.5}
@@ -171,6 +172,7 @@ def test_every_stream_fault_is_seen_bad_or_not_seen(project: Project, serve: Ser
         assert seen in ran.judgement("check_stream_says_something", name).seen
 
 
+@pytest.mark.slow
 def test_when_nothing_answers_the_total_budget_still_ends_the_run(project: Project, serve: Serve) -> None:
     """Budgets beyond the total, every target hanging: the total budget answers them all."""
     project.suites, project.budgets = ("observe",), {"total_s": 2}

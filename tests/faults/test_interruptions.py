@@ -83,6 +83,7 @@ def test_signals_in_quick_succession_leave_a_whole_record(waiting: Project) -> N
     assert len(ran.observation.judgements) == 6
 
 
+@pytest.mark.slow
 def test_a_hang_up_that_is_to_be_ignored_is_ignored(waiting: Project) -> None:
     """nohup."""
     waiting.budgets = {"total_s": 4, "health": 3}
@@ -130,7 +131,7 @@ def test_ctrl_c_reaches_the_whole_group(waiting: Project) -> None:
 
 def test_a_full_disk_costs_the_journal_and_not_the_verdict(waiting: Project, tmp_path: Path) -> None:
     """What cannot be noted is told."""
-    waiting.budgets = {"total_s": 4, "health": 2}
+    waiting.budgets = {"total_s": 3, "health": 1}
     waiting.write(
         "conftest.py",
         """

@@ -107,6 +107,7 @@ def test_the_same_checks_judge_the_same(project: Project, serve: Serve) -> None:
     assert not list(project.root.glob("reports/replay/*.jsonl"))
 
 
+@pytest.mark.slow
 def test_a_replay_can_be_replayed_and_run_by_workers(project: Project, serve: Serve) -> None:
     """It is a record like any other."""
     first = observed(project, serve)

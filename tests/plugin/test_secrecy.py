@@ -168,6 +168,7 @@ def test_probes_and_checks_that_are_careless(guarded: Project) -> None:
     assert_secret(guarded, ran)
 
 
+@pytest.mark.slow
 def test_with_xdist(guarded: Project) -> None:
     """Workers hide before they send."""
     guarded.check(LEAKS)

@@ -114,10 +114,7 @@ def test_collecting_only_opens_no_socket_and_leaves_no_record(project: Project, 
     for option in (
         "--collect-only",
         "--fixtures",
-        "--fixtures-per-test",
         "--setup-plan",
-        "--co",
-        "--markers",
         "--help",
     ):
         ran = project.run("checks/", "-m", "observe", "-k", "own or health", option)

@@ -67,11 +67,10 @@ def checks(project: Project, serve: Serve) -> Project:
 @pytest.mark.parametrize(
     "options",
     [
-        (), ("-q",), ("-qq",), ("-v",), ("-vv",), ("--tb=short",), ("--tb=long", "-l"), ("--tb=no",), ("-p", "no:cacheprovider"),
-        ("-p", "no:terminal"), ("-p", "no:randomly"), ("-s",), ("--capture=sys",), ("-rA",), ("--durations=3",),
-        ("-p", "no:timeout"), ("--color=yes",), ("-o", "console_output_style=count"), ("--import-mode=importlib",),
-        ("-W", "error"), ("--no-header", "--no-summary"), ("-p", "no:logging"), ("-p", "no:faulthandler"), ("--json-report",),
-        ("--strict-markers", "--strict-config"), ("-p", "no:metadata"), ("-p", "no:warnings"),
+        ("-q",), ("-vv", "--durations=3", "--color=yes"), ("--tb=short", "-s"), ("--tb=long", "-l", "-rA", "--capture=sys"),
+        ("-p", "no:cacheprovider", "--strict-markers", "--strict-config"), ("-p", "no:terminal"), ("-p", "no:timeout"),
+        ("-qq", "--no-header", "--no-summary"), ("--json-report",), ("-W", "error", "--import-mode=importlib"),
+        ("-p", "no:logging", "-p", "no:faulthandler", "-p", "no:metadata", "-p", "no:warnings"), ("--tb=no",),
     ],
     ids=" ".join,
 )  # fmt: skip
@@ -147,17 +146,24 @@ def test_x_at_the_very_end_is_no_interruption(checks: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    "distribution", [(), ("--dist=loadfile",), ("--maxprocesses=1",)], ids=["load", "loadfile", "one"]
+    "distribution",
+    [
+        (),
+        pytest.param(("--dist=loadfile",), marks=pytest.mark.slow),
+        pytest.param(("--maxprocesses=1",), marks=pytest.mark.slow),
+    ],
+    ids=["load", "loadfile", "one"],
 )
-def test_xdist_judges_the_same(checks: Project, distribution: tuple[str, ...]) -> None:
+def test_xdist_judges_the_same(project: Project, serve: Serve, distribution: tuple[str, ...]) -> None:
     """Evidence and judgements come from the workers; each worker asks a target once."""
-    project = checks
-    server_requests = lambda: None  # noqa: E731  # one line, used in the next
-    del server_requests
+    server = serve()
+    project.target("web", health_url=server.url())
+    project.check(CHECKS)
     ran = project.run("checks/", "-m", "observe", "-n", "2", *distribution)
     assert ran.exit_code == 1, ran.output
     assert ran.judged() == ALL
     assert {record.id for record in ran.observation.evidence} == {"asked[web]", "unseen"}
+    assert server.connections <= 2
     assert not ran.observation.interrupted
     assert "VERDICT" in ran.output
     journal = next(project.root.glob("reports/*/*.journal.jsonl")).read_text().splitlines()
@@ -174,6 +180,7 @@ def test_a_worker_that_dies_loses_no_judgement(checks: Project) -> None:
     assert ran.exit_code == 1
 
 
+@pytest.mark.slow
 def test_x_with_xdist_loses_no_judgement(project: Project) -> None:
     """What no worker came to is unknown."""
     text = "".join(f"@finding('x.y')\ndef check_{n}():\n    assert {n} != 0\n" for n in range(50))

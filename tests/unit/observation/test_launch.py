@@ -112,6 +112,7 @@ def test_what_the_run_left_behind_holds_up_nobody(project: Project) -> None:
     eventually(lambda: os_state(pid) in (None, "Z", "X"), "it lives on")
 
 
+@pytest.mark.slow
 def test_a_run_that_does_not_end_is_ended(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Politely at first: it may leave what it has seen."""
     monkeypatch.setattr(launch, "GRACE_S", -16.0)
