@@ -80,11 +80,26 @@ def row(name: str, runs: list[Asked], count: int) -> list[str]:
     ]
 
 
+def imports(python: Path, rounds: int) -> None:
+    """What importing each library costs in a fresh process that has asyncio and ssl already."""
+    code = "import asyncio, ssl, time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
+    ways = {
+        name: lambda name=name: measure.run([python, "-c", code.format(name)], cwd=places.ROOT)
+        for name in ("h11", "pyreqwest.client", "httpx", "httpx2", "aiohttp")
+    }
+    rows = []
+    for name, runs in measure.in_turns(ways, rounds).items():
+        millis = sorted(float(one.output) * 1000 for one in runs)
+        rows.append([name, f"{statistics.median(millis):.0f} ms ({millis[0]:.0f}-{millis[-1]:.0f})"])
+    print(measure.table("Imports, with asyncio and ssl loaded", ["library", "median (range)"], rows), flush=True)
+
+
 def main(rounds: int, *, full: bool = False) -> None:
     """Print one table for each size and kind of connection; the largest size takes minutes and has to be asked for."""
     sizes = list(SIZES) if full else list(SIZES)[:-1]
     python = places.alternatives()
     ca, certificate, key = places.certificates()
+    imports(python, rounds * 5)
     head = ["way", "ready after", "wall time, median (range)", "CPU per probe", "false failures", "crashed at exit"]
     for tls in (False, True):
         options = ["--delay-ms", str(DELAY_MS), "--origins", str(ORIGINS), "--addresses", str(places.ADDRESSES)]

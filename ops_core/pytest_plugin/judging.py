@@ -126,7 +126,7 @@ def _where(item: pytest.Item, call: pytest.CallInfo[None]) -> str:
 
 def _shown(item: pytest.Item) -> str:
     """The file of a check: relative, and for a shipped check its place in the package, which says more."""
-    # Compared as texts: asked for every check, and comparing paths takes longer than judging does.
+    # Asked for every check, so texts are compared: comparing paths makes new paths each time.
     text, shipped = str(item.path), f"{content_dir()}{os.sep}"
     if text.startswith(shipped):
         return text[len(shipped) :].replace(os.sep, "/")

@@ -29,7 +29,7 @@ class Selection:
 
     def suite_of(self, path: Path) -> str | None:
         """The suite a file belongs to: the folder under `checks` that holds it. None: not an operational check."""
-        # Asked for every item several times: comparing texts takes a tenth of what comparing paths takes.
+        # Asked for every item several times, so texts are compared: comparing paths makes new paths each time.
         text = str(path)
         for root in map(str, (self.own_checks, self.shipped_checks)):
             if text == root:

@@ -79,7 +79,7 @@ def _unseen(judgement: Judgement) -> UnknownView:
 def _advice(observation: Observation, settings: Settings, invoked_from: Path) -> tuple[Advice, ...]:
     if not observation.findings and not observation.unknown:
         return ()
-    # Only now: reading the decision table takes as long as judging a dozen checks.
+    # Only now: most runs have nothing to decide, and need neither the table nor what reads it.
     from ops_core.decision.inforce import table_in_force
     from ops_core.decision.match import advice_for_unknown, decide
 

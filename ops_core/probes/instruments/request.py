@@ -1,6 +1,6 @@
 """A request as it goes over the wire, made from what httpx's client methods take to describe one.
 
-httpx takes 20 ms to import and nearly half of the CPU time of a request. Where a URL is written as httpx would write it
+httpx takes about 20 ms to import and a quarter of the CPU time of a request. Where a URL is written as httpx would write it
 and there is nothing to encode, which is nearly always, the result is the same without it; for all else httpx is asked.
 """
 
