@@ -103,3 +103,5 @@ def _say(session: RunbookSession, observation: Observation, notes: list[str]) ->
     reporter.ensure_newline()
     for line in lines:
         reporter.write_line(line)
+    # What comes after this may hang, and then the process ends without emptying its buffers.
+    reporter.flush()
