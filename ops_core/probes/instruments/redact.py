@@ -8,7 +8,6 @@ secrets (headers, query parameters), whatever their value.
 from __future__ import annotations
 
 import base64
-import html
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -27,6 +26,7 @@ _NAMES = re.compile(
 _QUERY = re.compile(r"([?&;])([^=&;#\s]+)=([^&;#\s\"'<>]*)")
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 _BEARER = re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
+_HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
 _RUN = re.compile(r"[A-Za-z0-9]+")
 
 
@@ -136,7 +136,11 @@ def _spellings(character: str) -> list[str]:
     raw = character.encode("utf-8", "surrogateescape")
     # A header's bytes are read as Latin-1, whatever they were meant to be.
     found = {character, quote(raw, safe=""), "".join(f"%{byte:02X}" for byte in raw), raw.decode("latin-1")}
-    found |= {json.dumps(character)[1:-1], json.dumps(character, ensure_ascii=False)[1:-1], html.escape(character)}
+    found |= {
+        json.dumps(character)[1:-1],
+        json.dumps(character, ensure_ascii=False)[1:-1],
+        _HTML.get(character, character),
+    }
     found |= {f"&#{ord(character)};", f"&#x{ord(character):x};"}
     if character in "\"'\\/":
         found.add(f"\\{character}")
