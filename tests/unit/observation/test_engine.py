@@ -291,8 +291,7 @@ def test_waiting_can_be_told_about(engines: Callable[..., Engine]) -> None:
     engine = engines(pair(hangs, 0.5))
     engine.start()
     engine.wait(["hangs"], tick=lambda: ticks.append(engine.progress()), tick_s=0.05)
-    assert ticks
-    assert set(ticks) == {(0, 1)}
+    assert ticks[0] == (0, 1)
 
 
 behaviours = st.lists(st.sampled_from(["fine", "plain", "raise", "hang", "hang_plainly", "none", "exit"]), max_size=7)
