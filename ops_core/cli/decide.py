@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from ops_core.cli.deciding import decided
 from ops_core.cli.options import ConfigOption, JsonOption, LangOption, ProfileOption, language_of, settings_of
 from ops_core.cli.output import say, say_json, table
-from ops_core.clock import parse_instant
 from ops_core.verdict import exit_code_of
 
 
@@ -26,23 +26,11 @@ def decide(
     json: JsonOption = False,
 ) -> int:
     """Decide on a recorded observation."""
-    from ops_core.decision.inforce import proven_table
     from ops_core.decision.match import advice_for_unknown
-    from ops_core.decision.match import decide as match
-    from ops_core.observation.record import read_observation
-    from ops_core.remediation.catalogue import load_catalogue
 
     settings = settings_of(config, profile)
     language = language_of(settings, lang)
-    path = report or settings.reports_dir / "observe" / "latest.json"
-    observation = read_observation(path)
-    decisions = match(
-        proven_table(settings, load_catalogue(settings).names()),
-        observation.findings,
-        observation.facts,
-        observation.unknown,
-        parse_instant(observation.finished_at),
-    )
+    observation, decisions, _ = decided(settings, report)
     advice = advice_for_unknown(observation.unknown)
     if json:
         say_json(

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ops_core.cli.deciding import decided
 from ops_core.cli.estop import plane_of
 from ops_core.cli.options import ConfigOption, JsonOption, LangOption, ProfileOption, language_of, settings_of
 from ops_core.cli.output import say, say_json
-from ops_core.clock import parse_instant
 from ops_core.config import Settings
 from ops_core.errors import EXIT_DONE, EXIT_FAILED, EXIT_FINDINGS, OpsError
 
 if TYPE_CHECKING:
     from ops_core.decision.match import Decision
+    from ops_core.remediation.catalogue import Catalogue
 
 
 def register(app: typer.Typer, verb: str, line: str) -> None:
@@ -42,7 +43,8 @@ def remediate(
         return handle(settings, suite="observe", remediate=True, lang=language, json=json)
     if target is not None:
         settings.target(target)
-    plans = [_plan(settings, one) for one in _decisions(settings, report) if target in (None, one.target)]
+    _, decisions, catalogue = decided(settings, report)
+    plans = [_plan(settings, catalogue, one) for one in decisions if target in (None, one.target)]
     permission = plane_of(settings).permission(settings.drill)
     if json:
         allowed = {"allowed": permission.allowed, "reason": permission.reason, "next": permission.next_step}
@@ -62,24 +64,7 @@ def remediate(
     return EXIT_FINDINGS if all(plan["plan"] for plan in plans) else EXIT_FAILED
 
 
-def _decisions(settings: Settings, report: Path | None) -> tuple[Decision, ...]:
-    from ops_core.decision.inforce import proven_table
-    from ops_core.decision.match import decide
-    from ops_core.observation.record import read_observation
-    from ops_core.remediation.catalogue import load_catalogue
-
-    observation = read_observation(report or settings.reports_dir / "observe" / "latest.json")
-    return decide(
-        proven_table(settings, load_catalogue(settings).names()),
-        observation.findings,
-        observation.facts,
-        observation.unknown,
-        parse_instant(observation.finished_at),
-    )
-
-
-def _plan(settings: Settings, decision: Decision) -> dict[str, Any]:
-    from ops_core.remediation.catalogue import load_catalogue
+def _plan(settings: Settings, catalogue: Catalogue, decision: Decision) -> dict[str, Any]:
     from ops_core.remediation.context import gather
 
     told = {"target": decision.target, "findings": list(decision.findings), "remediation": decision.remediation}
@@ -87,7 +72,7 @@ def _plan(settings: Settings, decision: Decision) -> dict[str, Any]:
         return {**told, "plan": None, "why": decision.action(), "next": ""}
     try:
         context = gather(settings, settings.target(decision.target), plane_of(settings), decision.findings)
-        plan = load_catalogue(settings).get(decision.remediation).plan(context)
+        plan = catalogue.get(decision.remediation).plan(context)
     except OpsError as error:
         return {**told, "plan": None, "why": error.what, "next": error.next_step}
     return {**told, "plan": plan.to_json(), "why": "", "next": ""}
