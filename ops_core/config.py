@@ -12,10 +12,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from ops_core.budget import OBSERVE_TOTAL_S
 from ops_core.errors import ConfigError, UsageError
+from ops_core.operations import (
+    NAMED,
+    SECONDS,
+    URL,
+    CycleTable,
+    PushTable,
+    ScheduleTable,
+    ServeTable,
+    TradingTable,
+)
 from ops_core.tables import Source, build, read_toml
 
 CONFIG_NAME = "ops.toml"
@@ -26,24 +35,11 @@ DRIVERS = ("supervisor", "command")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-def _is_url(value: str) -> bool:
-    try:
-        parts = urlsplit(value)
-        return (
-            parts.scheme in ("http", "https")
-            and bool(parts.hostname)
-            and "@" not in parts.netloc
-            and (parts.port is None or 0 < parts.port < 65536)
-            and not any(ord(c) < 33 or ord(c) == 127 for c in value)
-        )
-    except ValueError:
-        return False
-
-
-_URL = {"check": _is_url, "allowed": "http:// or https:// with a host and no user or password in it"}
-_SECONDS = {"check": lambda v: 0 < v <= 3600, "allowed": "seconds: more than 0, at most 3600"}
 _MILLIS = {"check": lambda v: 0 < v <= 3_600_000, "allowed": "milliseconds: more than 0, at most 3600000"}
-_NAMED = {"check": lambda v: bool(NAME.fullmatch(v)), "allowed": "letters, digits, dot, dash and underscore"}
+_STORE_URL = {
+    "check": lambda v: not v or bool(re.fullmatch(r"postgresql://[A-Za-z0-9._~%-]+@[^\s@]+/[^\s@]+", v)),
+    "allowed": "postgresql://user@host/database, without a password in it",
+}
 _HEADER = {"check": lambda v: bool(re.fullmatch(r"[A-Za-z0-9-]{1,64}", v)), "allowed": "letters, digits and dashes"}
 
 
@@ -55,17 +51,17 @@ class Target:
     """
 
     name: str
-    health_url: str | None = field(default=None, metadata=_URL)
+    health_url: str | None = field(default=None, metadata=URL)
     health_latency_max_ms: float = field(default=1000.0, metadata=_MILLIS)
-    guard_url: str | None = field(default=None, metadata=_URL)
+    guard_url: str | None = field(default=None, metadata=URL)
     guard_header: str = field(default="X-Internal-Secret", metadata=_HEADER)
-    guard_secret: str | None = field(default=None, metadata=_NAMED)
-    stream_url: str | None = field(default=None, metadata=_URL)
-    stream_window_s: float = field(default=10.0, metadata=_SECONDS)
+    guard_secret: str | None = field(default=None, metadata=NAMED)
+    stream_url: str | None = field(default=None, metadata=URL)
+    stream_window_s: float = field(default=10.0, metadata=SECONDS)
     driver: str | None = field(
         default=None, metadata={"check": lambda v: v in DRIVERS, "allowed": "supervisor or command"}
     )
-    process: str | None = field(default=None, metadata=_NAMED)
+    process: str | None = field(default=None, metadata=NAMED)
     supervisor_conf: Path | None = None
     start_argv: tuple[str, ...] = ()
     stop_argv: tuple[str, ...] = ()
@@ -93,7 +89,7 @@ TARGET_FIELDS = frozenset(f.name for f in fields(Target))
 class Budgets:
     """Seconds allotted: in total, and to single probes by name (overriding what the probe itself asks for)."""
 
-    total_s: float = field(default=OBSERVE_TOTAL_S, metadata=_SECONDS)
+    total_s: float = field(default=OBSERVE_TOTAL_S, metadata=SECONDS)
     probes: Mapping[str, float] = field(default_factory=dict)
     in_flight_max: int = field(
         default=1000, metadata={"check": lambda v: 1 <= v <= 100_000, "allowed": "1 to 100000 probes at once"}
@@ -104,7 +100,7 @@ class Budgets:
 class SecretSource:
     """Where the value of a named secret comes from. Without either, the environment variable of the secret's name."""
 
-    env: str | None = field(default=None, metadata=_NAMED)
+    env: str | None = field(default=None, metadata=NAMED)
     file: Path | None = None
 
 
@@ -113,10 +109,20 @@ class Profile:
     """One set of targets with the control plane that guards them."""
 
     drill: bool = False
+    control_dir: Path = Path("control")
+    control_url: str = field(default="", metadata=_STORE_URL)
+    control_password: str | None = field(default=None, metadata=NAMED)
     state_dir: Path = Path("state")
     reports_dir: Path = Path("reports")
+    logs_dir: Path = Path("logs")
+    contracts_dir: Path = Path("docs/contracts")
     ca_file: Path | None = None
     budgets: Budgets = Budgets()
+    schedule: ScheduleTable = field(default_factory=ScheduleTable)
+    trading: TradingTable = field(default_factory=TradingTable)
+    cycle: CycleTable = field(default_factory=CycleTable)
+    push: PushTable = field(default_factory=PushTable)
+    serve: ServeTable = field(default_factory=ServeTable)
     secrets: Mapping[str, SecretSource] = field(default_factory=dict)
     targets: Mapping[str, Any] = field(default_factory=dict)
 
@@ -142,17 +148,27 @@ class Settings:
     drill: bool
     lang: str
     suites: tuple[str, ...]
+    control_dir: Path
     state_dir: Path
     reports_dir: Path
+    logs_dir: Path
+    contracts_dir: Path
     ca_file: Path | None
     budgets: Budgets
     secrets: Mapping[str, SecretSource]
     targets: tuple[Target, ...]
+    control_url: str = ""
+    control_password: str | None = None
+    schedule: ScheduleTable = field(default_factory=ScheduleTable)
+    trading: TradingTable = field(default_factory=TradingTable)
+    cycle: CycleTable = field(default_factory=CycleTable)
+    push: PushTable = field(default_factory=PushTable)
+    serve: ServeTable = field(default_factory=ServeTable)
 
     @property
     def control_store(self) -> Path:
-        """The SQLite file that holds emergency stop, gate, releases and incidents."""
-        return self.state_dir / "control.db"
+        """The SQLite file of the control plane and of incidents; the latch lies beside it, whatever the store."""
+        return self.control_dir / "control.db"
 
     def target(self, name: str) -> Target:
         """The target of that name.
@@ -202,7 +218,9 @@ def read_secret(settings: Settings, name: str, environ: Mapping[str, str] | None
 
 def known_secrets(settings: Settings) -> dict[str, str]:
     """The values of all secrets the profile names, as far as they can be read: what redaction has to hide."""
-    names = {*settings.secrets, *(t.guard_secret for t in settings.targets if t.guard_secret)}
+    named = (settings.control_password, settings.push.telegram_token, settings.push.telegram_chat)
+    guards = (target.guard_secret for target in settings.targets)
+    names = {*settings.secrets, *(name for name in (*named, *guards) if name)}
     values = {}
     for name in sorted(names):
         try:
@@ -262,7 +280,7 @@ def load_settings(path: Path, profile: str | None = None, environ: Mapping[str, 
     for name, budget_s in chosen.budgets.probes.items():
         if not 0 < budget_s <= 3600:
             where = source.where((*keys, "budgets", "probes", name))
-            raise ConfigError(f"{budget_s!r} is not allowed here", where=where, allowed=str(_SECONDS["allowed"]))
+            raise ConfigError(f"{budget_s!r} is not allowed here", where=where, allowed=str(SECONDS["allowed"]))
     return Settings(
         path=path,
         root=root,
@@ -271,8 +289,20 @@ def load_settings(path: Path, profile: str | None = None, environ: Mapping[str, 
         drill=chosen.drill,
         lang=outer.lang,
         suites=outer.suites,
+        control_dir=_absolute(root, chosen.control_dir),
+        control_url=chosen.control_url,
+        control_password=chosen.control_password,
         state_dir=_absolute(root, chosen.state_dir),
         reports_dir=_absolute(root, chosen.reports_dir),
+        logs_dir=_absolute(root, chosen.logs_dir),
+        contracts_dir=_absolute(root, chosen.contracts_dir),
+        schedule=chosen.schedule,
+        trading=replace(chosen.trading, holidays_file=_absolute(root, chosen.trading.holidays_file))
+        if chosen.trading.holidays_file
+        else chosen.trading,
+        cycle=replace(chosen.cycle, needs_files=tuple(_absolute(root, path) for path in chosen.cycle.needs_files)),
+        push=chosen.push,
+        serve=chosen.serve,
         ca_file=_absolute(root, chosen.ca_file) if chosen.ca_file else None,
         budgets=chosen.budgets,
         secrets={name: replace(s, file=_absolute(root, s.file)) if s.file else s for name, s in chosen.secrets.items()},
@@ -283,7 +313,7 @@ def load_settings(path: Path, profile: str | None = None, environ: Mapping[str, 
 def _target(name: str, raw: object, source: Source, keys: tuple[str | int, ...], env: Mapping[str, str]) -> Target:
     here = (*keys, name)
     if not NAME.fullmatch(name):
-        raise ConfigError(f"{name!r} is not a target name", where=source.where(here), allowed=str(_NAMED["allowed"]))
+        raise ConfigError(f"{name!r} is not a target name", where=source.where(here), allowed=str(NAMED["allowed"]))
     target = build(Target, raw, source, here, env, preset={"name": name})
     for clash in sorted(set(target.vars) & TARGET_FIELDS):
         where = source.where((*here, "vars", clash))

@@ -1,152 +1,241 @@
-"""The tables of the control store, and the proof that a file holds exactly these.
+"""The tables of the control store, once, for SQLite and PostgreSQL.
 
-The texts are compared with what SQLite recorded when it made the tables, so that an added trigger, a dropped table or
-a damaged schema page is found before anything is believed. A changed table needs a new `SCHEMA_VERSION`.
+Everything that decides stands in one row, `control_state`: a sealed JSON document. All other tables are records that a
+transaction writes together with their audit row. Instants are ISO 8601 texts in UTC, which sort as text; JSON is text in
+the canonical form that hashes are made over. A changed table needs a migration in `migrations/versions/`.
 """
 
 from __future__ import annotations
 
-import sqlite3
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
 
-APPLICATION_ID = 0x4F50_5343  # "OPSC"
-SCHEMA_VERSION = 1
+APPLICATION_ID = 0x4F50_5343  # "OPSC", in SQLite files only
 
-TABLES: tuple[tuple[str, str], ...] = (
-    (
-        "schema_version",
-        """CREATE TABLE schema_version (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    version INTEGER NOT NULL,
-    store_id TEXT NOT NULL,
-    created_at TEXT NOT NULL
-)""",
-    ),
-    (
-        "control_state",
-        """CREATE TABLE control_state (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    version INTEGER NOT NULL,
-    stopped INTEGER NOT NULL CHECK (stopped IN (0, 1)),
-    stop_reason TEXT NOT NULL,
-    stopped_by TEXT NOT NULL,
-    stopped_at TEXT NOT NULL,
-    gate TEXT NOT NULL CHECK (gate IN ('MOCK_ONLY', 'DRY_RUN', 'REAL_ENABLED')),
-    gate_reason TEXT NOT NULL,
-    gate_by TEXT NOT NULL,
-    gate_at TEXT NOT NULL,
-    gate_until TEXT,
-    changed_seq INTEGER NOT NULL REFERENCES audit (seq),
-    head_seq INTEGER NOT NULL REFERENCES audit (seq),
-    head_hash TEXT NOT NULL,
-    seal TEXT NOT NULL
-)""",
-    ),
-    (
-        "audit",
-        """CREATE TABLE audit (
-    seq INTEGER PRIMARY KEY,
-    at TEXT NOT NULL,
-    actor TEXT NOT NULL,
-    action TEXT NOT NULL,
-    subject TEXT NOT NULL,
-    detail TEXT NOT NULL,
-    prev_hash TEXT NOT NULL,
-    hash TEXT NOT NULL
-)""",
-    ),
-    (
-        "good_version",
-        """CREATE TABLE good_version (
-    audit_seq INTEGER PRIMARY KEY REFERENCES audit (seq),
-    target TEXT NOT NULL,
-    kind TEXT NOT NULL CHECK (kind IN ('release', 'config')),
-    name TEXT NOT NULL,
-    digest TEXT NOT NULL,
-    marked_at TEXT NOT NULL
-)""",
-    ),
-    (
-        "incident",
-        """CREATE TABLE incident (
-    id TEXT PRIMARY KEY NOT NULL,
-    opened_at TEXT NOT NULL,
-    state TEXT NOT NULL,
-    profile TEXT NOT NULL,
-    suite TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    data TEXT NOT NULL
-)""",
-    ),
-    (
-        "incident_event",
-        """CREATE TABLE incident_event (
-    incident_id TEXT NOT NULL REFERENCES incident (id),
-    seq INTEGER NOT NULL,
-    at TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    data TEXT NOT NULL,
-    PRIMARY KEY (incident_id, seq)
-)""",
-    ),
-    (
-        "step",
-        """CREATE TABLE step (
-    incident_id TEXT NOT NULL REFERENCES incident (id),
-    plan_digest TEXT NOT NULL,
-    phase TEXT NOT NULL CHECK (phase IN ('apply', 'undo')),
-    idx INTEGER NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('planned', 'armed', 'done', 'failed', 'unknown')),
-    armed_at TEXT,
-    ended_at TEXT,
-    data TEXT NOT NULL,
-    PRIMARY KEY (incident_id, phase, idx)
-)""",
-    ),
+metadata = MetaData(
+    naming_convention={
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+    }
 )
 
-# Habit, not defence: they keep a careless UPDATE in a shell from breaking the chain.
-TRIGGERS: tuple[tuple[str, str], ...] = (
-    (
-        "audit_keeps_rows",
-        """CREATE TRIGGER audit_keeps_rows BEFORE DELETE ON audit
-BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END""",
-    ),
-    (
-        "audit_keeps_values",
-        """CREATE TRIGGER audit_keeps_values BEFORE UPDATE ON audit
-BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END""",
-    ),
+
+def _text(name: str, *, optional: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=optional)
+
+
+store_info = Table(
+    "store_info",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1", name="single"), primary_key=True, autoincrement=False),
+    _text("store_id"),
+    _text("created_at"),
 )
 
-_EXPECTED = frozenset((name, sql) for group in (TABLES, TRIGGERS) for name, sql in group)
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    _text("at"),
+    _text("actor"),
+    _text("action"),
+    _text("subject"),
+    _text("detail"),
+    _text("prev_hash"),
+    _text("hash"),
+)
 
+control_state = Table(
+    "control_state",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1", name="single"), primary_key=True, autoincrement=False),
+    Column("version", Integer, nullable=False),
+    _text("document"),  # canonical JSON of ControlState.as_dict()
+    Column("changed_seq", Integer, ForeignKey("audit.seq"), nullable=False),
+    Column("head_seq", Integer, ForeignKey("audit.seq"), nullable=False),
+    _text("head_hash"),
+    _text("seal"),
+)
 
-def create_tables(connection: sqlite3.Connection) -> None:
-    """Make the tables in an empty database, inside the caller's transaction."""
-    for group in (TABLES, TRIGGERS):
-        for _name, sql in group:
-            connection.execute(sql)
+good_version = Table(
+    "good_version",
+    metadata,
+    Column("audit_seq", Integer, ForeignKey("audit.seq"), primary_key=True, autoincrement=False),
+    _text("target"),
+    Column("kind", Text, CheckConstraint("kind IN ('release', 'config')", name="kind"), nullable=False),
+    _text("name"),
+    _text("digest"),
+    _text("marked_at"),
+)
 
+incident = Table(
+    "incident",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("opened_at"),
+    _text("state"),
+    _text("profile"),
+    _text("suite"),
+    Column("version", Integer, nullable=False),
+    _text("data"),
+)
 
-def check_identity(connection: sqlite3.Connection) -> None:
-    """Check that this is a control store of the version we know, with exactly our tables.
+incident_event = Table(
+    "incident_event",
+    metadata,
+    Column("incident_id", Text, ForeignKey("incident.id"), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    _text("at"),
+    _text("kind"),
+    _text("data"),
+)
 
-    Raises:
-        ValueError: it is not; the message says what it is instead.
-        sqlite3.Error: the file cannot be read as a database.
-    """
-    (found,) = connection.execute("PRAGMA application_id").fetchone()
-    if found != APPLICATION_ID:
-        raise ValueError(f"it is not a control store (application id {found}, expected {APPLICATION_ID})")
-    # The file's schema version is read before the texts are compared: a newer program's store is no damaged store.
-    names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
-    if "schema_version" not in names:
-        raise ValueError("its table schema_version is missing")
-    versions = connection.execute("SELECT version FROM schema_version").fetchall()
-    if versions != [(SCHEMA_VERSION,)]:
-        shown = ", ".join(str(row[0]) for row in versions) or "none"
-        raise ValueError(f"its schema version is {shown}, this program knows {SCHEMA_VERSION}")
-    objects = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
-    odd = sorted({str(name) for name, _ in _EXPECTED.symmetric_difference(objects)})
-    if odd or len(objects) != len(_EXPECTED):
-        raise ValueError(f"its schema is not ours: {', '.join(odd) or 'an object stands twice'}")
+step = Table(
+    "step",
+    metadata,
+    Column("incident_id", Text, ForeignKey("incident.id"), primary_key=True),
+    Column("plan_digest", Text, primary_key=True),
+    Column("phase", Text, CheckConstraint("phase IN ('apply', 'undo')", name="phase"), primary_key=True),
+    Column("idx", Integer, primary_key=True, autoincrement=False),
+    Column(
+        "state",
+        Text,
+        CheckConstraint("state IN ('planned', 'armed', 'done', 'failed', 'unknown')", name="state"),
+        nullable=False,
+    ),
+    _text("armed_at", optional=True),
+    _text("ended_at", optional=True),
+    _text("data"),
+)
+
+# People who may act through the API or approve. A name and a key belong to one person, for good.
+operator = Table(
+    "operator",
+    metadata,
+    Column("name", Text, primary_key=True),  # as folded by control.people: one spelling for each person
+    Column("public_key", Text, nullable=False, unique=True),  # Ed25519, 64 hexadecimal digits
+    _text("added_at"),
+    _text("added_by"),
+    _text("revoked_at", optional=True),
+    _text("revoked_by", optional=True),
+)
+
+token = Table(
+    "token",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("operator", Text, ForeignKey("operator.name"), nullable=False),
+    Column("token_hash", Text, nullable=False, unique=True),  # SHA-256 of a 256-bit random secret
+    _text("scopes"),  # canonical JSON list
+    _text("issued_at"),
+    _text("expires_at"),
+    _text("revoked_at", optional=True),
+    _text("revoked_by", optional=True),
+)
+
+# Messages to the outside. PENDING -> SENDING -> SENT | FAILED | UNKNOWN; nothing leads out of the last three.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("created_at"),
+    _text("created_by"),
+    _text("body"),
+    _text("digest"),  # SHA-256 over id and body
+    Column(
+        "state",
+        Text,
+        CheckConstraint("state IN ('PENDING', 'SENDING', 'SENT', 'FAILED', 'UNKNOWN', 'WITHDRAWN')", name="state"),
+        nullable=False,
+    ),
+    Column("fire_id", Text, ForeignKey("fire.id"), nullable=True),
+    _text("claimed_at", optional=True),
+    _text("ended_at", optional=True),
+    _text("detail"),
+)
+
+# One live fire: opened in the transaction that burns the window.
+fire = Table(
+    "fire",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("window_id", Text, nullable=True, unique=True),  # a window is burnt by one fire only; none: nothing was burnt
+    _text("actor"),
+    _text("begun_at"),
+    _text("ended_at", optional=True),
+    _text("outcome"),  # OPEN while it runs, then FIRED, PARTIAL, BLOCKED, STOPPED, INTERRUPTED …
+    _text("receipt"),  # canonical JSON
+)
+
+# Work that an emergency stop has to end before it may say that everything has stopped.
+work = Table(
+    "work",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("kind"),  # cycle, live_fire, remediation
+    _text("host"),
+    _text("boot_id"),
+    Column("pid", Integer, nullable=False),
+    _text("started_ticks"),  # of that pid, from /proc: a pid alone may be somebody else's by now
+    _text("begun_at"),
+    _text("ended_at", optional=True),
+    _text("ended_how"),
+)
+
+cycle_run = Table(
+    "cycle_run",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("slot", Text, nullable=True, unique=True),  # the idempotency key of a scheduled instant; none: by hand
+    _text("actor"),
+    _text("begun_at"),
+    _text("ended_at", optional=True),
+    _text("outcome"),  # OPEN while it runs
+    _text("receipt"),  # canonical JSON
+)
+
+# The request journal: every entry is covered by its audit row, nothing is ever updated or deleted.
+ticket = Table(
+    "ticket",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("audit_seq", Integer, ForeignKey("audit.seq"), nullable=False),
+    Column("journal", Text, nullable=False),  # requests, results, approvals: the mirror state/tickets/<journal>.jsonl
+    _text("line"),  # canonical JSON, exactly as it is mirrored
+    UniqueConstraint("audit_seq"),
+)
+
+# Contracts (the allowlist among them) as they were last accepted.
+contract = Table(
+    "contract",
+    metadata,
+    Column("name", Text, primary_key=True),  # relative to the contracts' folder
+    _text("digest"),
+    Column("audit_seq", Integer, ForeignKey("audit.seq"), nullable=False),
+)
+
+# What each mirror must hold. `pending` is set in the transaction that changes what it shows, cleared once it is exported.
+mirror = Table(
+    "mirror",
+    metadata,
+    Column("path", Text, primary_key=True),  # relative to the state or reports folder, with that folder's word in front
+    _text("digest"),  # SHA-256 of the bytes last exported, or empty
+    Column("pending", Integer, nullable=False),
+    _text("exported_at"),
+)
+
+# How far the program's own logs had come when somebody last looked: a shorter or different beginning shows.
+log_mark = Table(
+    "log_mark",
+    metadata,
+    Column("path", Text, primary_key=True),
+    Column("size", Integer, nullable=False),
+    _text("digest"),  # SHA-256 of the first `size` bytes
+    _text("marked_at"),
+)
+
+Index("ix_audit_action", audit.c.action)
+Index("ix_outbox_state", outbox.c.state)
+Index("ix_work_open", work.c.ended_at)

@@ -36,15 +36,33 @@ class ControlPlane:
         clock: where `now` comes from.
         actor: who acts, unless a call says otherwise; the command line gives the login name.
         busy_timeout_s: how long to wait for others who use the store, in seconds.
+        changed: called after each committed change of the control state, to bring mirrors up to date; never raises.
     """
 
     def __init__(
-        self, path: Path, clock: Clock, *, actor: str = model.NOBODY, busy_timeout_s: float = BUSY_TIMEOUT_S
+        self,
+        path: Path,
+        clock: Clock,
+        *,
+        actor: str = model.NOBODY,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self.path = path
         self._clock = clock
         self._actor = model.tidy(actor, model.NOBODY)
         self._busy_timeout_s = busy_timeout_s
+        self._changed = changed
+
+    @property
+    def actor(self) -> str:
+        """Who acts, unless a call says otherwise."""
+        return self._actor
+
+    @property
+    def clock(self) -> Clock:
+        """Where `now` comes from."""
+        return self._clock
 
     def create(self) -> ControlState:
         """Make the store where it is missing, and return its state: a new one is stopped.
@@ -81,7 +99,7 @@ class ControlPlane:
         """
         who = self._who(actor)
         try:
-            return self._change("stop.engaged", who, lambda state, now: model.engage(state, reason, who, now))
+            return self.change("stop.engaged", lambda state, now: model.engage(state, reason, who, now), actor=who)
         except BaseException as error:
             # Whatever goes wrong, the impatient Ctrl-C while the store is locked included, the stop has to hold.
             fit_reason = model.tidy(reason, model.ENGAGED, model.REASON_MAX_CHARS)
@@ -107,8 +125,12 @@ class ControlPlane:
         model.required_reason(reason, "releasing the emergency stop", model.RELEASE_COMMAND)
         latch = files.read_latch(self.path)
         detail: dict[str, object] = {"latch": {"reason": latch.reason, "actor": latch.actor}} if latch else {}
-        state = self._change(
-            "stop.released", who, lambda state, now: model.release(state, reason, who, now), detail, expected_version
+        state = self.change(
+            "stop.released",
+            lambda state, now: model.release(state, reason, who, now),
+            actor=who,
+            detail=detail,
+            expected_version=expected_version,
         )
         # After the commit: a crash in between leaves the latch, so it leaves it stopped.
         files.remove_latch(self.path, latch)
@@ -133,12 +155,38 @@ class ControlPlane:
         who = self._who(actor)
         # Asked once beforehand: a usage error is told as such, whatever the store is like.
         model.set_gate(ControlState(), gate, reason, who, self._clock.now(), ttl_s=ttl_s)
-        state = self._change(
+        state = self.change(
             "gate.set",
-            who,
             lambda state, now: model.set_gate(state, gate, reason, who, now, ttl_s=ttl_s),
-            {},
-            expected_version,
+            actor=who,
+            expected_version=expected_version,
+        )
+        return _latched(state, files.read_latch(self.path))
+
+    def enable_sender(self, channel: model.Channel | str, reason: str, *, actor: str | None = None) -> ControlState:
+        """Let messages leave on a channel, for an hour at most.
+
+        Raises:
+            UsageError: no such channel or no fit reason.
+            Refused: the emergency stop is engaged.
+            StoreUnusable: the store could not be changed.
+        """
+        who = self._who(actor)
+        model.parse_channel(channel)
+        state = self.change(
+            "sender.enabled", lambda state, now: model.enable_sender(state, channel, reason, who, now), actor=who
+        )
+        return _latched(state, files.read_latch(self.path))
+
+    def disable_sender(self, reason: str, *, actor: str | None = None) -> ControlState:
+        """Let no message leave.
+
+        Raises:
+            StoreUnusable: the store could not be changed.
+        """
+        who = self._who(actor)
+        state = self.change(
+            "sender.disabled", lambda state, now: model.disable_sender(state, reason, who, now), actor=who
         )
         return _latched(state, files.read_latch(self.path))
 
@@ -233,16 +281,36 @@ class ControlPlane:
                 raise Refused(allowed.reason, where=str(self.path), next_step=allowed.next_step)
             yield change
 
-    def _change(
+    def change(
         self,
         action: str,
-        actor: str,
         transition: Callable[[ControlState, datetime], ControlState],
+        *,
+        actor: str | None = None,
         detail: dict[str, object] | None = None,
         expected_version: int | None = None,
+        within: Callable[[Transaction], None] | None = None,
     ) -> ControlState:
+        """One transition of the control state, in one transaction with its audit row.
+
+        Args:
+            action: a stable `noun.verb` for the audit row.
+            transition: pure; given the state that counts (the latch included) and the time, returns the next one.
+            actor: who; the one given at the start unless given here.
+            detail: JSON values for the audit row.
+            expected_version: the version of the state that the caller looked at; another one is a conflict.
+            within: what else belongs to the transaction, done after the transition.
+
+        Returns:
+            The state as recorded; it knows nothing of the latch beside the store.
+
+        Raises:
+            Refused: the transition is not permitted.
+            StoreConflict: the state was changed meanwhile.
+            StoreUnusable: the store could not be changed.
+        """
         with self.transaction() as change:
-            before = change.state
+            before = _latched(change.state, files.read_latch(self.path))
             if expected_version is not None and before.version != expected_version:
                 raise StoreConflict(
                     f"the control state was changed meanwhile (version {before.version}, not {expected_version})",
@@ -251,7 +319,15 @@ class ControlPlane:
                 )
             # The time is taken once the store is ours, so that times and audit rows have the same order.
             now = self._clock.now()
-            return change.put_state(transition(before, now), at=now, actor=actor, action=action, detail=detail or {})
+            after = transition(before, now)
+            if _stop(after) == _stop(before):
+                # The latch is a stop of its own: what it says is never written into the store by another change.
+                after = _with_stop(after, change.state)
+            state = change.put_state(after, at=now, actor=self._who(actor), action=action, detail=detail or {})
+            if within is not None:
+                within(change)
+        self._changed()
+        return state
 
     @contextlib.contextmanager
     def _connect(self, *, create: bool = False) -> Iterator[Store]:
@@ -262,6 +338,21 @@ class ControlPlane:
 
     def _who(self, actor: str | None) -> str:
         return self._actor if actor is None else model.tidy(actor, model.NOBODY)
+
+
+def _stop(state: ControlState) -> tuple[object, ...]:
+    return state.stopped, state.stop_reason, state.stopped_by, state.stopped_at
+
+
+def _with_stop(state: ControlState, other: ControlState) -> ControlState:
+    """The state with the stop of another one."""
+    return replace(
+        state,
+        stopped=other.stopped,
+        stop_reason=other.stop_reason,
+        stopped_by=other.stopped_by,
+        stopped_at=other.stopped_at,
+    )
 
 
 def _latched(state: ControlState, latch: Latch | None) -> ControlState:

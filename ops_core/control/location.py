@@ -1,0 +1,31 @@
+"""Where a control store lies: in a file of this host, or in a PostgreSQL database. Costs nothing to import."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreLocation:
+    """A store's place.
+
+    Attributes:
+        path: the SQLite file. With a database it names only the folder in which the latch lies: a stop needs no database.
+        url: `postgresql://user@host/database`, without a password; empty for SQLite.
+        password: the database's, never shown.
+    """
+
+    path: Path
+    url: str = ""
+    password: str = field(default="", repr=False)
+
+    @property
+    def shown(self) -> str:
+        """The place as people read it: without a password."""
+        return self.url or str(self.path)
+
+    @classmethod
+    def of(cls, place: Path | StoreLocation) -> StoreLocation:
+        """The location; a bare path is an SQLite file."""
+        return cls(path=place) if isinstance(place, Path) else place

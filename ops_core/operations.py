@@ -1,0 +1,114 @@
+"""The parts of `ops.toml` that say how a profile is operated: when cycles run, what they need, how messages go out.
+
+Plain frozen data, like everything that `config` reads. A profile without these tables gets the defaults, which are
+safe: nothing leaves the machine, and the server listens to this host alone.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+WORKDAYS = DAYS[:5]
+ZONE_DEFAULT = "Asia/Seoul"
+
+
+def is_url(value: str) -> bool:
+    """Whether the text is an http or https address with a host, and without a user or password in it."""
+    try:
+        parts = urlsplit(value)
+        return (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and "@" not in parts.netloc
+            and (parts.port is None or 0 < parts.port < 65536)
+            and not any(ord(c) < 33 or ord(c) == 127 for c in value)
+        )
+    except ValueError:
+        return False
+
+
+URL = {"check": is_url, "allowed": "http:// or https:// with a host and no user or password in it"}
+SECONDS = {"check": lambda v: 0 < v <= 3600, "allowed": "seconds: more than 0, at most 3600"}
+NAMED = {
+    "check": lambda v: bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", v)),
+    "allowed": "letters, digits, dot, dash and underscore",
+}
+
+
+def _is_time(value: str) -> bool:
+    return bool(re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value))
+
+
+_TIME = {"check": _is_time, "allowed": "a time of day such as 09:05"}
+_ZONE = {
+    "check": lambda v: bool(re.fullmatch(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", v)),
+    "allowed": "a zone such as Asia/Seoul or UTC",
+}
+_WEEK = {
+    "check": lambda v: len(v) > 0 and len(set(v)) == len(v) and set(v) <= set(DAYS),
+    "allowed": f"some of {', '.join(DAYS)}",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleTable:
+    """When a cycle is due: at that time of those days in that zone, and for `grace_minutes` after it."""
+
+    at: str = field(default="09:05", metadata=_TIME)
+    zone: str = field(default=ZONE_DEFAULT, metadata=_ZONE)
+    days: tuple[str, ...] = field(default=WORKDAYS, metadata=_WEEK)
+    grace_minutes: int = field(default=30, metadata={"check": lambda v: 1 <= v <= 720, "allowed": "1 to 720 minutes"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TradingTable:
+    """In which days and hours a live fire may happen: `[opens, closes)`, without the days that the file lists."""
+
+    zone: str = field(default=ZONE_DEFAULT, metadata=_ZONE)
+    days: tuple[str, ...] = field(default=WORKDAYS, metadata=_WEEK)
+    opens: str = field(default="09:00", metadata=_TIME)
+    closes: str = field(
+        default="18:00",
+        metadata={"check": lambda v: v == "24:00" or _is_time(v), "allowed": "a time of day, or 24:00"},
+    )
+    holidays_file: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CycleTable:
+    """What a cycle needs and does: modules that can be imported, files that are there, and what it is asked for."""
+
+    needs_modules: tuple[str, ...] = ()
+    needs_files: tuple[Path, ...] = ()
+    request_types: tuple[str, ...] = ("OPS_CYCLE",)
+    budget_s: float = field(default=300.0, metadata=SECONDS)
+    live_fire: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushTable:
+    """The way out for messages. The secrets are named; their values come from where all secrets come from."""
+
+    telegram_url: str = field(default="https://api.telegram.org", metadata=URL)
+    telegram_token: str | None = field(default=None, metadata=NAMED)
+    telegram_chat: str | None = field(default=None, metadata=NAMED)
+    timeout_s: float = field(default=10.0, metadata=SECONDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeTable:
+    """Where `ops serve` listens, which Host names it answers to, and how much it takes."""
+
+    host: str = "127.0.0.1"
+    port: int = field(default=8000, metadata={"check": lambda v: 0 <= v < 65536, "allowed": "0 to 65535"})
+    hosts: tuple[str, ...] = ()
+    body_max_bytes: int = field(
+        default=65_536, metadata={"check": lambda v: 1024 <= v <= 1 << 20, "allowed": "1024 to 1048576 bytes"}
+    )
+    requests_per_minute: int = field(
+        default=600, metadata={"check": lambda v: 1 <= v <= 100_000, "allowed": "1 to 100000 requests"}
+    )
