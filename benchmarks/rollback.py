@@ -49,6 +49,8 @@ class Stack:
         self.environ = {
             "OPS_EMBEDDED_DIR": str(self.work),
             "OPS_STATE_DIR": str(self.home / "state"),
+            "OPS_CONTROL_DIR": str(self.home / "control"),
+            "OPS_LOGS_DIR": str(self.home / "logs"),
             "OPS_REPORTS_DIR": str(self.home / "reports"),
             "OPS_CORE_PORT": str(self.core),
             "OPS_SOUL_PORT": str(soul),

@@ -109,7 +109,7 @@ class Profile:
     """One set of targets with the control plane that guards them."""
 
     drill: bool = False
-    control_dir: Path = Path("control")
+    control_dir: Path | None = None
     control_url: str = field(default="", metadata=_STORE_URL)
     control_password: str | None = field(default=None, metadata=NAMED)
     state_dir: Path = Path("state")
@@ -289,7 +289,7 @@ def load_settings(path: Path, profile: str | None = None, environ: Mapping[str, 
         drill=chosen.drill,
         lang=outer.lang,
         suites=outer.suites,
-        control_dir=_absolute(root, chosen.control_dir),
+        control_dir=_absolute(root, chosen.control_dir or _beside(chosen.state_dir)),
         control_url=chosen.control_url,
         control_password=chosen.control_password,
         state_dir=_absolute(root, chosen.state_dir),
@@ -339,6 +339,11 @@ def _rooted(root: Path, target: Target) -> Target:
         if value is not None:
             changes[name] = _absolute(root, value)
     return replace(target, **changes) if changes else target
+
+
+def _beside(state_dir: Path) -> Path:
+    """The control folder where none is named: two profiles with folders of their own never share a store."""
+    return state_dir.with_name(f"{state_dir.name}-control")
 
 
 def _absolute(root: Path, path: Path) -> Path:

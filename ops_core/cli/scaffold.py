@@ -10,7 +10,8 @@ default_profile = "default"
 suites = ["observe"]
 
 [profiles.default]
-state_dir = "state"      # the control store: emergency stop, gate, what was seen good, incidents
+control_dir = "control"  # the store: emergency stop, gate, windows, audit, incidents; keep it, and keep it private
+state_dir = "state"      # mirrors of it for people and scripts
 reports_dir = "reports"  # records, incident reports, postmortems
 
 [profiles.default.budgets]

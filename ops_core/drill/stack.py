@@ -183,6 +183,8 @@ class EmbeddedStack:
         return {
             "OPS_EMBEDDED_DIR": str(self.work_dir),
             "OPS_STATE_DIR": str(self.state_dir),
+            "OPS_CONTROL_DIR": str(self.state_dir.with_name("control")),
+            "OPS_LOGS_DIR": str(self.state_dir.with_name("logs")),
             "OPS_REPORTS_DIR": str(self.reports_dir),
             "OPS_CONFIG": str(self.config),
             "OPS_PROFILE": "embedded",

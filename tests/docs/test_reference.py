@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ops_core.config import Budgets, ConfigFile, Profile, SecretSource, Target, load_settings
+from ops_core.operations import CycleTable, PushTable, ScheduleTable, ServeTable, TradingTable
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")
@@ -16,6 +17,11 @@ SECTIONS = {
     "At the top": ConfigFile,
     "`[profiles.NAME]`": Profile,
     "`[profiles.NAME.budgets]`": Budgets,
+    "`[profiles.NAME.schedule]`": ScheduleTable,
+    "`[profiles.NAME.trading]`": TradingTable,
+    "`[profiles.NAME.cycle]`": CycleTable,
+    "`[profiles.NAME.push]`": PushTable,
+    "`[profiles.NAME.serve]`": ServeTable,
     "`[profiles.NAME.secrets]`": SecretSource,
     "`[profiles.NAME.targets.TARGET]`": Target,
 }
