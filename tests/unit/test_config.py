@@ -166,7 +166,7 @@ def test_what_is_not_said_has_its_default(tmp_path: Path) -> None:
         "default", True, "en", ("observe",), False
     )  # fmt: skip
     assert settings.state_dir == tmp_path / "state"
-    assert settings.control_store == tmp_path / "state" / "control.db"
+    assert settings.control_store == tmp_path / "state-control" / "control.db"
     assert settings.reports_dir == tmp_path / "reports"
     assert settings.budgets.total_s == 60.0
     assert settings.targets == (Target(name="core"),)
