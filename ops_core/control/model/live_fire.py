@@ -13,7 +13,7 @@ from datetime import datetime
 from ops_core.control.model.calendar import TradingCalendar
 from ops_core.control.model.gate import REAL_COMMAND, effective_gate
 from ops_core.control.model.sender import ENABLE_COMMAND, disable_sender, sender_on
-from ops_core.control.model.state import Channel, ControlState, Gate, Permit, WindowStatus
+from ops_core.control.model.state import OPEN, Channel, ControlState, Gate, Permit, WindowStatus
 from ops_core.control.model.stop import RELEASE_COMMAND, why_stopped
 from ops_core.control.model.texts import instant_text
 from ops_core.control.model.window import (
@@ -21,6 +21,7 @@ from ops_core.control.model.window import (
     REQUEST_COMMAND,
     close,
     is_open,
+    note_expiry,
     remaining_s,
     window_status,
 )
@@ -188,7 +189,8 @@ def lock_down(state: ControlState, reason: str, actor: str, now: datetime) -> Co
     """The state with the sender off and no window open, whatever was there before. Never refuses."""
     if state.sender.enabled:
         state = disable_sender(state, reason, actor, now)
-    if state.window is not None and state.window.status in {WindowStatus.REQUESTED, WindowStatus.ACTIVE}:
+    state = note_expiry(state, now)
+    if state.window is not None and state.window.status in OPEN:
         state = close(state, WindowStatus.REVOKED, reason, actor, now)
     return state
 

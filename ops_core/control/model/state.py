@@ -16,6 +16,8 @@ from ops_core.control.model.texts import (
     instant_text,
     read_flag,
     read_instant,
+    read_name,
+    read_reason,
     read_text,
     tidy,
     whole_ms,
@@ -52,6 +54,9 @@ class WindowStatus(StrEnum):
     CONSUMED = "CONSUMED"
     EXPIRED = "EXPIRED"
     REVOKED = "REVOKED"
+
+
+OPEN = frozenset({WindowStatus.REQUESTED, WindowStatus.ACTIVE})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,12 +240,12 @@ def from_values(values: Mapping[str, object], version: int) -> ControlState:
         raise ValueError(f"the gate is {gate!r}, none of {', '.join(Gate)}")
     state = ControlState(
         stopped=read_flag(values, "stopped"),
-        stop_reason=read_text(values, "stop_reason"),
-        stopped_by=read_text(values, "stopped_by"),
+        stop_reason=read_reason(values, "stop_reason"),
+        stopped_by=read_name(values, "stopped_by"),
         stopped_at=read_instant(values, "stopped_at"),
         gate=Gate(str(gate)),
-        gate_reason=read_text(values, "gate_reason"),
-        gate_by=read_text(values, "gate_by"),
+        gate_reason=read_reason(values, "gate_reason"),
+        gate_by=read_name(values, "gate_by"),
         gate_at=read_instant(values, "gate_at"),
         gate_until=read_instant(values, "gate_until"),
         sender=_sender(_table(values, "sender")),
@@ -251,22 +256,33 @@ def from_values(values: Mapping[str, object], version: int) -> ControlState:
         raise ValueError("the time of the last change is missing")
     if (state.gate is Gate.REAL_ENABLED) != (state.gate_until is not None):
         raise ValueError(f"a gate {state.gate} cannot end at {instant_text(state.gate_until)}")
-    if state.gate_until is not None and state.gate_until - state.gate_at > timedelta(seconds=REAL_TTL_MAX_S):
+    longest = timedelta(seconds=REAL_TTL_MAX_S)
+    if state.gate_until is not None and not timedelta(0) < state.gate_until - state.gate_at <= longest:
         raise ValueError(f"a gate {state.gate} cannot stay open until {instant_text(state.gate_until)}")
+    _check_exact(values, state.as_dict())
     return state
+
+
+def _check_exact(values: Mapping[str, object], told: Mapping[str, object]) -> None:
+    """What was read has to be what would be written, to the letter: another spelling is another document."""
+    for name, value in told.items():
+        if values.get(name) != value:
+            raise ValueError(f"{name} is {values.get(name)!r}, which was never written")
 
 
 def _sender(values: Mapping[str, object]) -> Sender:
     sender = Sender(
         enabled=read_flag(values, "enabled"),
         channel=_channel(values),
-        reason=read_text(values, "reason"),
-        by=read_text(values, "by"),
+        reason=read_reason(values, "reason"),
+        by=read_name(values, "by"),
         at=read_instant(values, "at"),
         until=read_instant(values, "until"),
     )
     if sender.enabled != (sender.until is not None) or sender.at is None:
         raise ValueError("a sender is enabled exactly while it has an end, and its last change has a time")
+    if not sender.enabled and sender.channel is not Channel.CONSOLE_ONLY:
+        raise ValueError(f"a sender that is off has no channel {sender.channel}")
     if sender.until is not None and not timedelta(0) < sender.until - sender.at <= timedelta(seconds=SENDER_TTL_S):
         raise ValueError(f"a sender cannot stay enabled until {instant_text(sender.until)}")
     return sender
@@ -276,6 +292,7 @@ def _window(values: Mapping[str, object]) -> Window:
     status = values.get("status")
     if status not in WindowStatus.__members__:
         raise ValueError(f"the window is {status!r}, none of {', '.join(WindowStatus)}")
+    open_ = status in OPEN
     permit = _table(values, "permit")
     approvals = values.get("approvals")
     if not isinstance(approvals, list) or len(approvals) > KEYS_NEEDED:
@@ -283,11 +300,11 @@ def _window(values: Mapping[str, object]) -> Window:
     window = Window(
         id=read_text(values, "id"),
         status=WindowStatus(str(status)),
-        requested_by=read_text(values, "requested_by"),
+        requested_by=read_name(values, "requested_by"),
         requester_key=read_text(values, "requester_key"),
         requested_at=_needed(values, "requested_at"),
         expires_at=_needed(values, "expires_at"),
-        reason=read_text(values, "reason"),
+        reason=read_reason(values, "reason"),
         permit=Permit(
             run_id=read_text(permit, "run_id"),
             message_ids=_message_ids(permit),
@@ -299,33 +316,40 @@ def _window(values: Mapping[str, object]) -> Window:
         permit_digest=read_text(values, "permit_digest"),
         approvals=tuple(_approval(approval) for approval in approvals),
         closed_at=read_instant(values, "closed_at"),
-        closed_by=read_text(values, "closed_by", empty=True),
-        closed_reason=read_text(values, "closed_reason", empty=True),
+        closed_by="" if open_ else read_name(values, "closed_by"),
+        closed_reason="" if open_ else read_reason(values, "closed_reason"),
     )
     _check_window(window)
     return window
 
 
 def _check_window(window: Window) -> None:
-    if not timedelta(0) < window.expires_at - window.requested_at <= timedelta(seconds=WINDOW_MAX_S):
-        raise ValueError(f"a window cannot stay open until {instant_text(window.expires_at)}")
-    people = [window.requested_by, *(approval.operator for approval in window.approvals)]
-    keys = [window.requester_key, *(approval.public_key for approval in window.approvals)]
-    if len(set(people)) != len(people) or len(set(keys)) != len(keys):
+    start, end, given = window.requested_at, window.expires_at, window.approvals
+    if not timedelta(0) < end - start <= timedelta(seconds=WINDOW_MAX_S):
+        raise ValueError(f"a window cannot stay open until {instant_text(end)}")
+    people = [window.requested_by, *(approval.operator for approval in given)]
+    keys = [window.requester_key, *(approval.public_key for approval in given)]
+    if any(len({one.casefold() for one in many}) != len(many) for many in (people, keys)):
         raise ValueError("one person cannot stand for two at a window")
-    if any(approval.permit_digest != window.permit_digest for approval in window.approvals):
+    if any(approval.permit_digest != window.permit_digest for approval in given):
         raise ValueError("an approval of the window is for something else")
-    if window.status in {WindowStatus.ACTIVE, WindowStatus.CONSUMED} and len(window.approvals) < KEYS_NEEDED:
-        raise ValueError(f"a window cannot be {window.status} with {len(window.approvals)} of {KEYS_NEEDED} keys")
-    if (window.status in {WindowStatus.REQUESTED, WindowStatus.ACTIVE}) != (window.closed_at is None):
+    if not all(start <= approval.at < end for approval in given):
+        raise ValueError("an approval of the window was given while it was not open")
+    full = window.status in {WindowStatus.ACTIVE, WindowStatus.CONSUMED}
+    if (full and len(given) < KEYS_NEEDED) or (window.status is WindowStatus.REQUESTED and len(given) >= KEYS_NEEDED):
+        raise ValueError(f"a window cannot be {window.status} with {len(given)} of {KEYS_NEEDED} keys")
+    if (window.status in OPEN) != (window.closed_at is None):
         raise ValueError(f"a window that is {window.status} cannot have ended at {instant_text(window.closed_at)}")
+    inside = window.closed_at is not None and start <= window.closed_at < end
+    if (window.status is WindowStatus.CONSUMED and not inside) or (window.status is WindowStatus.EXPIRED and inside):
+        raise ValueError(f"a window cannot be {window.status} at {instant_text(window.closed_at)}")
 
 
 def _approval(values: object) -> Approval:
     if not isinstance(values, Mapping):
         raise ValueError("an approval of the window is damaged")
     return Approval(
-        operator=read_text(values, "operator"),
+        operator=read_name(values, "operator"),
         public_key=read_text(values, "public_key"),
         permit_digest=read_text(values, "permit_digest"),
         signature=read_text(values, "signature"),
@@ -356,6 +380,7 @@ def _channel(values: Mapping[str, object]) -> Channel:
 
 def _message_ids(values: Mapping[str, object]) -> tuple[str, ...]:
     found = values.get("message_ids")
-    if not isinstance(found, list) or len(found) > OUTBOX_MAX or not all(isinstance(one, str) for one in found):
+    fit = isinstance(found, list) and 0 < len(found) <= OUTBOX_MAX and all(isinstance(one, str) for one in found)
+    if not isinstance(found, list) or not fit:
         raise ValueError("the messages of the window are damaged")
     return tuple(found)

@@ -76,6 +76,34 @@ def read_text(values: Mapping[str, object], name: str, *, empty: bool = False) -
     return value
 
 
+def read_reason(values: Mapping[str, object], name: str) -> str:
+    """The reason recorded under that name: one that could have been given.
+
+    Raises:
+        ValueError: it could not.
+    """
+    found = read_text(values, name)
+    try:
+        fit = required_reason(found, name)
+    except UsageError as error:
+        raise ValueError(f"{name} is damaged: {error.what}") from None
+    if fit != found:
+        raise ValueError(f"{name} is damaged: it has blanks around it")
+    return found
+
+
+def read_name(values: Mapping[str, object], name: str) -> str:
+    """Who it was, as recorded under that name: one line of bounded length.
+
+    Raises:
+        ValueError: it is not.
+    """
+    found = read_text(values, name)
+    if tidy(found, "") != found:
+        raise ValueError(f"{name} is damaged: it is not one short line")
+    return found
+
+
 def read_flag(values: Mapping[str, object], name: str) -> bool:
     """The flag recorded under that name.
 

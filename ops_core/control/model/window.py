@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 
 from ops_core.control.model.state import (
     KEYS_NEEDED,
+    OPEN,
+    OUTBOX_MAX,
     WINDOW_MAX_S,
     Approval,
     ControlState,
@@ -21,19 +23,25 @@ from ops_core.control.model.state import (
     WindowStatus,
 )
 from ops_core.control.model.stop import RELEASE_COMMAND, why_stopped
-from ops_core.control.model.texts import NOBODY, instant_text, required_reason, tidy, whole_ms
+from ops_core.control.model.texts import (
+    NOBODY,
+    REASON_MAX_CHARS,
+    instant_text,
+    required_reason,
+    tidy,
+    whole_ms,
+)
 from ops_core.errors import Refused, UsageError
 
 PURPOSE = "live_fire"
 REQUEST_COMMAND = "ops window request --reason … --for 60m"
 APPROVE_COMMAND = "ops approve"
 REVOKE_COMMAND = "ops window revoke --reason …"
-_OPEN = frozenset({WindowStatus.REQUESTED, WindowStatus.ACTIVE})
 
 
 def window_status(window: Window, now: datetime) -> WindowStatus:
     """What counts at `now`: an open window holds in `[requested_at, expires_at)` and is EXPIRED outside of it."""
-    if window.status in _OPEN and not window.requested_at <= now < window.expires_at:
+    if window.status in OPEN and not window.requested_at <= now < window.expires_at:
         return WindowStatus.EXPIRED
     return window.status
 
@@ -45,12 +53,12 @@ def is_active(state: ControlState, now: datetime) -> bool:
 
 def is_open(state: ControlState, now: datetime) -> bool:
     """Whether a window is requested or active."""
-    return state.window is not None and window_status(state.window, now) in _OPEN
+    return state.window is not None and window_status(state.window, now) in OPEN
 
 
 def remaining_s(window: Window, now: datetime) -> int:
     """Whole seconds until an open window runs out; 0 where it is not open."""
-    if window_status(window, now) not in _OPEN:
+    if window_status(window, now) not in OPEN:
         return 0
     return int((window.expires_at - now).total_seconds())
 
@@ -105,6 +113,7 @@ def request_window(
             allowed=f"1 to {WINDOW_MAX_S} s (8 hours)",
             next_step=REQUEST_COMMAND,
         )
+    _check_person(requester, requester_key)
     _refuse_stopped(state)
     if state.window is not None and is_open(state, now):
         raise Refused(
@@ -120,11 +129,18 @@ def request_window(
             allowed="at least one message that is PENDING",
             next_step="ops outbox add --text …",
         )
+    if len(permit.message_ids) > OUTBOX_MAX:
+        raise Refused(
+            f"{len(permit.message_ids)} messages are too many for one window",
+            where="outbox",
+            allowed=f"at most {OUTBOX_MAX}",
+            next_step="ops outbox withdraw …",
+        )
     at = whole_ms(now)
     window = Window(
         id=window_id,
         status=WindowStatus.REQUESTED,
-        requested_by=tidy(requester, NOBODY),
+        requested_by=requester,
         requester_key=requester_key,
         requested_at=at,
         expires_at=at + timedelta(seconds=duration_s),
@@ -141,11 +157,13 @@ def approve(
     """The state with one more key at the open window. Whoever calls has verified the signature over `digest`.
 
     Raises:
+        UsageError: this is nobody's name or key.
         Refused: no window is open, the digest is another one, or the person stands at this window already.
     """
+    _check_person(operator, public_key)
     _refuse_stopped(state)
     window = state.window
-    if window is None or window_status(window, now) not in _OPEN:
+    if window is None or window_status(window, now) not in OPEN:
         found = "there is no window" if window is None else f"the window is {window_status(window, now)}"
         raise Refused(f"nothing can be approved: {found}", where="window", next_step=REQUEST_COMMAND)
     if digest != window.permit_digest:
@@ -157,13 +175,13 @@ def approve(
         )
     if window.status is WindowStatus.ACTIVE:
         raise Refused("both keys are given already", where=f"window {window.id}", next_step="ops live-fire run")
-    if operator == window.requested_by or public_key == window.requester_key:
+    if _same_person(operator, public_key, window.requested_by, window.requester_key):
         raise Refused(
             f"{operator} requested the window and cannot approve it",
             where=f"window {window.id}",
             allowed="two other people",
         )
-    if any(operator == given.operator or public_key == given.public_key for given in window.approvals):
+    if any(_same_person(operator, public_key, given.operator, given.public_key) for given in window.approvals):
         raise Refused(
             f"{operator} has given a key already", where=f"window {window.id}", allowed="two different people"
         )
@@ -194,7 +212,7 @@ def note_expiry(state: ControlState, now: datetime) -> ControlState:
     What counts at an instant never depends on this having been recorded.
     """
     window = state.window
-    if window is None or window.status not in _OPEN or window_status(window, now) is not WindowStatus.EXPIRED:
+    if window is None or window.status not in OPEN or window_status(window, now) is not WindowStatus.EXPIRED:
         return state
     return close(state, WindowStatus.EXPIRED, "its time ran out", NOBODY, now)
 
@@ -202,12 +220,26 @@ def note_expiry(state: ControlState, now: datetime) -> ControlState:
 def close(state: ControlState, status: WindowStatus, reason: str, actor: str, now: datetime) -> ControlState:
     """The state with its open window ended as `status`."""
     window = state.window
-    if window is None or window.status not in _OPEN:
+    if window is None or window.status not in OPEN:
         raise ValueError("no window is open")
     closed = replace(
-        window, status=status, closed_at=whole_ms(now), closed_by=tidy(actor, NOBODY), closed_reason=reason
+        window,
+        status=status,
+        closed_at=whole_ms(now),
+        closed_by=tidy(actor, NOBODY),
+        closed_reason=tidy(reason, status.value, REASON_MAX_CHARS),
     )
     return replace(state, window=closed)
+
+
+def _check_person(name: str, public_key: str) -> None:
+    """Names and keys are compared as they are: a blank more must not make another person of somebody."""
+    if not name or tidy(name, "") != name or not public_key or tidy(public_key, "") != public_key:
+        raise UsageError(f"{name!r} is nobody with a key", where="operator", allowed="an operator with a public key")
+
+
+def _same_person(name: str, public_key: str, other: str, other_key: str) -> bool:
+    return name.casefold() == other.casefold() or public_key.casefold() == other_key.casefold()
 
 
 def _refuse_stopped(state: ControlState) -> None:
