@@ -16,6 +16,20 @@ VERBS: dict[str, str] = {
     "drill": "Inject a real fault into the embedded stack and run the whole way.",
     "estop": "Show, engage or release the emergency stop.",
     "gate": "Show or set the execution gate.",
+    "window": "Show, request or revoke the window for one real run.",
+    "approve": "Give one of the two keys that a window needs.",
+    "sender": "Show, enable or disable the sender of messages.",
+    "outbox": "Show, add or withdraw messages.",
+    "live-fire": "Show the eight preconditions; send what was approved, once.",
+    "cycle": "Run one cycle, or show the latest receipt.",
+    "daily": "Run the daily checklist in its order.",
+    "schedule": "Show, install or remove what runs the cycle every day.",
+    "serve": "Serve the control plane over HTTP.",
+    "operator": "Add, list or revoke people, their keys and tokens.",
+    "secrets": "Say whether every secret that is named has a value.",
+    "contracts": "Show or accept the contracts, the allowlist among them.",
+    "audit": "Verify, export or show the chain of control actions.",
+    "store": "Show the control store, or bring an older one up to date.",
     "init": "Make a repository of checks that runs at once.",
     "doctor": "Say whether this installation and repository are in order.",
 }
@@ -36,7 +50,7 @@ def build_app(arguments: Sequence[str], *, completing: bool = False) -> typer.Ty
     typed = next((word for word in arguments if not word.startswith("-")), None)
     for verb, line in VERBS.items():
         if verb == typed or completing:
-            importlib.import_module(f"ops_core.cli.{verb}").register(app, verb, line)
+            importlib.import_module(f"ops_core.cli.{verb.replace('-', '_')}").register(app, verb, line)
         else:
             app.command(verb, help=line)(_not_loaded)
     return app

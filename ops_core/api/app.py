@@ -1,0 +1,137 @@
+"""Puts the server together. Made anew for each process and each test: no state but the store's."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from prometheus_client import CollectorRegistry, generate_latest
+from starlette.exceptions import HTTPException
+from starlette.middleware.base import RequestResponseEndpoint
+from starlette.routing import Route
+
+from ops_core import __version__
+from ops_core.api import control_routes, ops_routes
+from ops_core.api.context import Context
+from ops_core.api.errors import on_http_error, on_mistake, on_ops_error
+from ops_core.api.guarding import Guarding, Limits, allowed_hosts
+from ops_core.api.launch import launch
+from ops_core.api.metrics import OTHER, ControlMetrics, Requests
+from ops_core.clock import Clock
+from ops_core.config import Settings
+from ops_core.errors import OpsError
+
+URGENT_THREADS = 8
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+DESCRIPTION = """\
+Emergency stop, execution gate, two keys and a single-use window, cycles and live fire.
+
+Looking needs no token, and neither does anything that makes things safer. What can lead to a real effect needs an
+operator's token (`ops operator add NAME`), sent as `Authorization: Bearer …`. Errors are JSON: `error`, `where`,
+`allowed`, `next`.
+"""
+_ERROR_SCHEMA = {
+    "type": "object",
+    "required": ["ok", "error", "where", "allowed", "next"],
+    "properties": {
+        "ok": {"const": False},
+        "error": {"type": "string"},
+        "where": {"type": "string"},
+        "allowed": {"type": "string"},
+        "next": {"type": "string"},
+    },
+}
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"description": meaning, "content": {"application/json": {"schema": _ERROR_SCHEMA}}}
+    for status, meaning in (
+        (400, "not a request of this interface"),
+        (401, "needs an operator's token"),
+        (403, "the token has not the scope, or a page of another origin asks"),
+        (409, "refused by a guard, or somebody else changes the same"),
+        (413, "the body is too large"),
+        (415, "the body is not JSON"),
+        (421, "not this server's name"),
+        (422, "a value that is not allowed"),
+        (429, "too many requests"),
+        (503, "the control store cannot be used: everything counts as stopped"),
+    )
+}
+
+
+def create_app(
+    settings: Settings,
+    clock: Clock,
+    *,
+    port: int | None = None,
+    launching: Callable[[Settings, str, dict[str, Any]], dict[str, Any]] = launch,
+) -> FastAPI:
+    """The application that serves one profile.
+
+    Args:
+        settings: the profile.
+        clock: where `now` comes from.
+        port: the port that it listens on, where that is not the configured one.
+        launching: runs an act in a process of its own.
+    """
+    urgent = ThreadPoolExecutor(URGENT_THREADS, thread_name_prefix="ops-stop")
+    context = Context(
+        settings=settings,
+        clock=clock,
+        launch=lambda module, request: launching(settings, module, request),
+        urgent=urgent,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        urgent.shutdown(wait=False, cancel_futures=True)
+
+    app = FastAPI(
+        title="pytest-runbook control plane",
+        version=__version__,
+        description=DESCRIPTION,
+        docs_url=None,  # its page loads programs from elsewhere
+        redoc_url=None,
+        responses=_ERRORS,
+        lifespan=lifespan,
+    )
+    app.state.context = context
+    app.include_router(control_routes.router, tags=["control"])
+    app.include_router(ops_routes.router, tags=["operations"])
+    app.add_exception_handler(OpsError, on_ops_error)
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(Exception, on_mistake)
+    _add_metrics(app, context)
+    listening = settings.serve.port if port is None else port
+    app.add_middleware(
+        Guarding,
+        limits=Limits(
+            hosts=allowed_hosts(settings.serve.host, listening, settings.serve.hosts),
+            body_max_bytes=settings.serve.body_max_bytes,
+            requests_per_minute=settings.serve.requests_per_minute,
+        ),
+        monotonic=clock.monotonic,
+    )
+    return app
+
+
+def _add_metrics(app: FastAPI, context: Context) -> None:
+    registry = CollectorRegistry()
+    registry.register(ControlMetrics(context))
+    requests = Requests(registry)
+
+    @app.get("/metrics", summary="Prometheus metrics.", tags=["control"], response_class=Response)
+    def metrics() -> Response:
+        """The text format of Prometheus."""
+        return Response(generate_latest(registry), media_type=METRICS_TYPE)
+
+    @app.middleware("http")
+    async def counting(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        response = await call_next(request)
+        route = request.scope.get("route")
+        path = route.path if isinstance(route, Route) else OTHER
+        requests.count(request.method if path != OTHER else OTHER, path, response.status_code)
+        return response

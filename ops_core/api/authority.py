@@ -1,0 +1,42 @@
+"""Which acts need a person's token: those that can lead to a real effect, from the state in which they are asked for.
+
+Pure. What makes things safer never needs anybody: engaging the stop, closing the gate, switching the sender off. Where
+the state is not known, everything else needs a token.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from ops_core.control.model import ControlState, Gate, effective_gate, sender_on
+from ops_core.control.model.window import is_open
+
+
+class Act(StrEnum):
+    """What can be asked for, by the name of the scope that a token needs for it."""
+
+    RELEASE = "stop"
+    GATE = "gate"
+    WINDOW = "window"
+    APPROVE = "approve"
+    SENDER = "sender"
+    FIRE = "fire"
+    CYCLE = "cycle"
+
+
+def at_rest(state: ControlState, now: datetime) -> bool:
+    """Whether nothing is prepared: the state is known, the gate not open for real, no sender on, no window open."""
+    return (
+        not state.problem
+        and effective_gate(state, now) is not Gate.REAL_ENABLED
+        and not sender_on(state, now)
+        and not is_open(state, now)
+    )
+
+
+def needs_token(act: Act, state: ControlState, now: datetime) -> bool:
+    """Whether the act needs a token with its scope in this state."""
+    if act in {Act.WINDOW, Act.APPROVE, Act.SENDER, Act.GATE}:
+        return True
+    return not at_rest(state, now)

@@ -1,0 +1,126 @@
+"""What every route is handed: the settings, the control plane, and who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from ops_core.api.authority import Act, needs_token
+from ops_core.api.errors import BadRequest
+from ops_core.clock import Clock
+from ops_core.config import Settings
+from ops_core.control.model import ControlState
+from ops_core.control.opening import plane_of
+from ops_core.control.people import Operator, Unauthenticated, authenticate
+from ops_core.control.service import ControlPlane
+
+ANONYMOUS = "api"
+TOKEN_MAX_CHARS = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What the application was made with.
+
+    Attributes:
+        settings: the profile that is served.
+        clock: where `now` comes from.
+        launch: runs one act in a process of its own: its module and request, to its receipt.
+        urgent: threads that nothing but engaging the stop may use.
+    """
+
+    settings: Settings
+    clock: Clock
+    launch: Callable[[str, dict[str, Any]], dict[str, Any]]
+    urgent: ThreadPoolExecutor
+
+    def plane(self, actor: str = ANONYMOUS) -> ControlPlane:
+        """The control plane, acting in that name."""
+        return plane_of(self.settings, self.clock, actor)
+
+    def now(self) -> datetime:
+        """The time."""
+        return self.clock.now()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Who asks: the token of the request, if it has one."""
+
+    context: Context
+    token: str
+
+    def named(self) -> bool:
+        """Whether a token was sent at all."""
+        return bool(self.token)
+
+    def operator(self, act: Act) -> Operator:
+        """The person, proven by a token with the act's scope.
+
+        Raises:
+            Unauthenticated: there is no token, or not one that counts.
+            Forbidden: the token does not have the scope.
+        """
+        if not self.token:
+            raise Unauthenticated(
+                "this needs an operator's token",
+                where="Authorization header",
+                allowed=f"Bearer, a token with the scope {act}",
+                next_step=f"ops operator add NAME --scope {act}",
+            )
+        return authenticate(self.context.plane(), self.token, act.value)
+
+    def actor(self, act: Act, state: ControlState) -> str:
+        """In whose name the act is done: a person's where it needs one or a token was sent.
+
+        Raises:
+            Unauthenticated: it needs a token that counts.
+            Forbidden: the token does not have the scope.
+        """
+        if self.token or needs_token(act, state, self.context.now()):
+            return self.operator(act).name
+        return ANONYMOUS
+
+
+def context_of(request: Request) -> Context:
+    """The context of the application that was asked."""
+    found = request.app.state.context
+    assert isinstance(found, Context)  # noqa: S101 - create_app puts it there
+    return found
+
+
+def caller_of(request: Request) -> Caller:
+    """Who asks.
+
+    Raises:
+        Unauthenticated: there is an Authorization header, but not one bearer token.
+    """
+    sent = request.headers.getlist("authorization")
+    token = ""
+    if sent:
+        scheme, _, token = sent[0].partition(" ")
+        token = token.strip()
+        if len(sent) != 1 or scheme.lower() != "bearer" or not token or len(token) > TOKEN_MAX_CHARS:
+            raise Unauthenticated(
+                "this is no operator's token", where="Authorization header", allowed="Bearer, and one token"
+            )
+    return Caller(context=context_of(request), token=token)
+
+
+def no_query(request: Request) -> None:
+    """Refuse parameters where there are none: a misspelt one must not be overlooked.
+
+    Raises:
+        BadRequest: there is a query.
+    """
+    if request.url.query:
+        raise BadRequest("this path takes no parameters", where="query", allowed="the path alone")
+
+
+InContext = Annotated[Context, Depends(context_of)]
+FromCaller = Annotated[Caller, Depends(caller_of)]

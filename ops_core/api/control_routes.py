@@ -1,0 +1,260 @@
+"""Status, self test, emergency stop, gate, window, approvals, sender."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+
+from ops_core.api.authority import Act
+from ops_core.api.bodies import (
+    ApproveBody,
+    GateBody,
+    RevokeBody,
+    SenderBody,
+    StopBody,
+    WindowBody,
+    documented,
+    reading,
+)
+from ops_core.api.context import ANONYMOUS, FromCaller, InContext, no_query
+from ops_core.clock import isoformat
+from ops_core.control import model
+from ops_core.control.model import ControlState, Gate
+from ops_core.control.model.live_fire import external_send
+from ops_core.control.model.texts import instant_text
+from ops_core.control.model.window import remaining_s, window_status
+from ops_core.control.people import APPROVAL_PREFIX, approve_window, request_window, revoke_window
+from ops_core.control.running import engage_and_end, running_now
+
+router = APIRouter(prefix="/api", dependencies=[Depends(no_query)])
+NONE = "NONE"
+
+
+@router.get("/status", summary="Is the control plane there, and what does it permit?")
+def status(context: InContext) -> dict[str, Any]:
+    """The service's health with the modes that are in force."""
+    state, now = context.plane().state(), context.now()
+    return {
+        "status": "STOPPED" if state.stopped else "OK",
+        "asof": isoformat(now),
+        "profile": context.settings.profile,
+        "drill": context.settings.drill,
+        **modes(state, now),
+        "problem": state.problem,
+        "next": state.remedy,
+    }
+
+
+@router.get("/secrets/self_test", summary="Does every secret that is named have a value?")
+def self_test(context: InContext) -> dict[str, Any]:
+    """SELF_TEST_PASS or SELF_TEST_FAIL, with a row for each secret and never a value."""
+    from ops_core.push import self_test as test
+
+    return test(context.settings).as_dict()
+
+
+@router.get("/emergency_stop", summary="Is the emergency stop engaged?")
+def stop(context: InContext) -> dict[str, Any]:
+    """The emergency stop, with who changed it, when and why, and the works that run."""
+    plane = context.plane()
+    return {**stop_of(plane.state()), "running": [work.as_dict() for work in running_now(plane)]}
+
+
+@router.post("/emergency_stop", summary="Engage or release the emergency stop.", openapi_extra=documented(StopBody))
+async def set_stop(
+    context: InContext, caller: FromCaller, body: Annotated[StopBody, Depends(reading(StopBody))]
+) -> dict[str, Any]:
+    """Engaging needs nobody's permission and answers when everything that ran has ended; releasing needs a reason."""
+    if body.enabled:
+        # In threads of its own: forty releases that wait for the store must not be in the way.
+        return await asyncio.get_running_loop().run_in_executor(context.urgent, _engage, context, body.reason)
+    return await asyncio.to_thread(_release, context, caller, body.reason)
+
+
+def _engage(context: InContext, reason: str) -> dict[str, Any]:
+    told = engage_and_end(context.plane(), reason or model.ENGAGED, ANONYMOUS)
+    return {
+        **stop_of(told.state),
+        "acknowledged": told.complete,
+        "ended": [work.as_dict() for work in told.ended],
+        "left": [work.as_dict() for work in told.left],
+    }
+
+
+def _release(context: InContext, caller: FromCaller, reason: str) -> dict[str, Any]:
+    plane = context.plane()
+    actor = caller.actor(Act.RELEASE, plane.state())
+    return stop_of(plane.release(reason, actor=actor))
+
+
+@router.get("/execution_gate", summary="The execution gate.")
+def gate(context: InContext) -> dict[str, Any]:
+    """The mode in force, what was set, by whom, until when."""
+    return gate_of(context.plane().state(), context.now())
+
+
+@router.post("/execution_gate", summary="Set the execution gate.", openapi_extra=documented(GateBody))
+def set_gate(
+    context: InContext, caller: FromCaller, body: Annotated[GateBody, Depends(reading(GateBody))]
+) -> dict[str, Any]:
+    """REAL_ENABLED needs a token with the scope `gate` and ends by itself; the others close and need none."""
+    actor = caller.operator(Act.GATE).name if body.mode == Gate.REAL_ENABLED or caller.named() else ANONYMOUS
+    ttl_s = None if body.duration_minutes is None else 60 * body.duration_minutes
+    return gate_of(context.plane().set_gate(body.mode, body.reason, ttl_s=ttl_s, actor=actor), context.now())
+
+
+@router.get("/real_enable_window/latest", summary="The latest window.")
+def window(context: InContext) -> dict[str, Any]:
+    """Its status, the seconds left, whether it was used, and what it permits."""
+    return window_of(context.plane().state(), context.now())
+
+
+@router.post("/real_enable_window/request", summary="Ask for a window.", openapi_extra=documented(WindowBody))
+def ask_for_window(
+    context: InContext, caller: FromCaller, body: Annotated[WindowBody, Depends(reading(WindowBody))]
+) -> dict[str, Any]:
+    """A window over what the outbox holds now, waiting for the keys of two other people. Scope `window`."""
+    from ops_core.push import offer
+
+    operator = caller.operator(Act.WINDOW)
+    state = request_window(
+        context.plane(operator.name),
+        lambda change, run_id: offer(change, context.settings, run_id),
+        operator=operator,
+        reason=body.reason,
+        duration_s=60 * body.duration_minutes,
+    )
+    return window_of(state, context.now())
+
+
+@router.post("/real_enable_window/revoke", summary="Revoke the open window.", openapi_extra=documented(RevokeBody))
+def revoke(
+    context: InContext, caller: FromCaller, body: Annotated[RevokeBody, Depends(reading(RevokeBody))]
+) -> dict[str, Any]:
+    """Closing a window needs nobody's permission; who does it with a token is named."""
+    actor = caller.operator(Act.WINDOW).name if caller.named() else ANONYMOUS
+    return window_of(revoke_window(context.plane(), body.reason, actor), context.now())
+
+
+@router.get("/approvals/real_enable/latest", summary="The approvals of the latest window.")
+def approvals(context: InContext) -> dict[str, Any]:
+    """APPROVED, PENDING or NONE, who gave a key, and the text that the next key signs."""
+    return approvals_of(context.plane().state(), context.now())
+
+
+@router.post("/approvals/real_enable/approve", summary="Give a key.", openapi_extra=documented(ApproveBody))
+def approve(
+    context: InContext, caller: FromCaller, body: Annotated[ApproveBody, Depends(reading(ApproveBody))]
+) -> dict[str, Any]:
+    """One of the two keys: the token says who it is, the signature proves what was read. Scope `approve`."""
+    operator = caller.operator(Act.APPROVE)
+    state = approve_window(
+        context.plane(operator.name), operator=operator.name, signature=body.signature, digest=body.digest.lower()
+    )
+    return approvals_of(state, context.now())
+
+
+@router.get("/real_sender_enable", summary="The sender.")
+def sender(context: InContext) -> dict[str, Any]:
+    """Whether messages may leave, and on which channel."""
+    return sender_of(context.plane().state(), context.now())
+
+
+@router.post("/real_sender_enable", summary="Switch the sender on or off.", openapi_extra=documented(SenderBody))
+def set_sender(
+    context: InContext, caller: FromCaller, body: Annotated[SenderBody, Depends(reading(SenderBody))]
+) -> dict[str, Any]:
+    """Switching it on needs a token with the scope `sender` and lasts an hour at most; switching it off needs none."""
+    plane = context.plane()
+    actor = caller.operator(Act.SENDER).name if body.enabled or caller.named() else ANONYMOUS
+    if body.enabled:
+        state = plane.enable_sender(body.channel, body.reason, actor=actor)
+    else:
+        state = plane.disable_sender(body.reason, actor=actor)
+    return sender_of(state, context.now())
+
+
+def modes(state: ControlState, now: datetime) -> dict[str, Any]:
+    """The modes that are in force, under the names of the receipts."""
+    return {
+        "emergency_stop": state.stopped,
+        "execution_gate": model.effective_gate(state, now).value,
+        "delivery_policy": model.delivery_policy(state, now).value,
+        "real_sender_enable": model.sender_on(state, now),
+        "external_send": external_send(state, now),
+    }
+
+
+def stop_of(state: ControlState) -> dict[str, Any]:
+    """The emergency stop as JSON."""
+    return {
+        "enabled": state.stopped,
+        "reason": state.stop_reason,
+        "by": state.stopped_by,
+        "at": instant_text(state.stopped_at),
+        "problem": state.problem,
+        "next": state.remedy,
+    }
+
+
+def gate_of(state: ControlState, now: datetime) -> dict[str, Any]:
+    """The gate as JSON: `mode` is the one in force."""
+    return {
+        "mode": model.effective_gate(state, now).value,
+        "set": state.gate.value,
+        "reason": state.gate_reason,
+        "by": state.gate_by,
+        "at": instant_text(state.gate_at),
+        "until": instant_text(state.gate_until),
+        "problem": state.problem,
+    }
+
+
+def window_of(state: ControlState, now: datetime) -> dict[str, Any]:
+    """The latest window as JSON."""
+    window = state.window
+    if window is None:
+        return {"status": NONE, "active": False, "consumed": False, "ttl_s": 0, "problem": state.problem}
+    found = window_status(window, now)
+    return {
+        **{name: value for name, value in window.as_dict().items() if name != "approvals"},
+        "status": found.value,
+        "active": found is model.WindowStatus.ACTIVE,
+        "consumed": found is model.WindowStatus.CONSUMED,
+        "ttl_s": remaining_s(window, now),
+        "keys": [given.operator for given in window.approvals],
+        "problem": state.problem,
+    }
+
+
+def approvals_of(state: ControlState, now: datetime) -> dict[str, Any]:
+    """The approvals of the latest window as JSON."""
+    window = state.window
+    if window is None:
+        return {"status": NONE, "keys": [], "keys_needed": model.KEYS_NEEDED, "problem": state.problem}
+    return {
+        "status": "APPROVED" if len(window.approvals) == model.KEYS_NEEDED else "PENDING",
+        "window": window.id,
+        "window_status": window_status(window, now).value,
+        "keys": [{"operator": given.operator, "at": instant_text(given.at)} for given in window.approvals],
+        "keys_needed": model.KEYS_NEEDED,
+        "permit_digest": window.permit_digest,
+        "signed_text": APPROVAL_PREFIX + window.permit_digest,
+        "problem": state.problem,
+    }
+
+
+def sender_of(state: ControlState, now: datetime) -> dict[str, Any]:
+    """The sender as JSON: `enabled` is what counts now."""
+    return {
+        "enabled": model.sender_on(state, now),
+        "channel": model.delivery_policy(state, now).value,
+        "reason": state.sender.reason,
+        "by": state.sender.by,
+        "at": instant_text(state.sender.at),
+        "until": instant_text(state.sender.until),
+        "problem": state.problem,
+    }

@@ -1,0 +1,64 @@
+"""Runs one act in a process of its own, so that an emergency stop can end it whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+from ops_core.config import CONFIG_VARIABLE, PROFILE_VARIABLE, Settings
+from ops_core.errors import EXIT_REFUSED, EXIT_USAGE, OpsError, Refused, UsageError
+
+SPARE_S = 30.0
+_KINDS: dict[int, type[OpsError]] = {EXIT_REFUSED: Refused, EXIT_USAGE: UsageError}
+
+
+def launch(settings: Settings, module: str, request: dict[str, Any]) -> dict[str, Any]:
+    """The receipt that `python -m module` writes for this request.
+
+    Args:
+        settings: what is served; the child reads the same file and profile.
+        module: `ops_core.cycle` or `ops_core.push`.
+        request: JSON values; they go by standard input, so that nothing of them stands in the process list.
+
+    Raises:
+        Refused: the guard said no.
+        OpsError: it failed, or was ended.
+    """
+    told = json.dumps({**request, "config": str(settings.path), "profile": settings.profile})
+    environ = {**os.environ, CONFIG_VARIABLE: str(settings.path), PROFILE_VARIABLE: settings.profile}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", module],
+            input=told.encode(),
+            capture_output=True,
+            cwd=settings.root,
+            env=environ,
+            timeout=settings.cycle.budget_s + SPARE_S,
+            start_new_session=True,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise OpsError("it did not end in its time", where=module, next_step="ops estop engage") from None
+    try:
+        found = json.loads(done.stdout)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit {done.returncode}"
+        raise Refused(
+            f"it was ended before it could answer ({how})",
+            where=module,
+            next_step="look whether the emergency stop was engaged: GET /api/emergency_stop",
+        )
+    if "error" in found and "schema" not in found:
+        kind = _KINDS.get(done.returncode, OpsError)
+        raise kind(
+            str(found["error"]),
+            where=str(found.get("where", "")),
+            allowed=str(found.get("allowed", "")),
+            next_step=str(found.get("next", "")),
+        )
+    return found
