@@ -22,7 +22,7 @@ from ops_core.evidence import EvidenceRecord, ValueEvidence
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-INSTRUMENTS = ("command", "control", "deployments", "http", "process", "secrets", "sse")
+INSTRUMENTS = ("command", "control", "deployments", "http", "operations", "process", "secrets", "sse")
 ARGUMENTS = ("target", *INSTRUMENTS)
 ATTEMPTS_MAX = 10
 BUDGET_MAX_S = 3600.0
@@ -132,8 +132,8 @@ def probe(
     """Make a function a probe: a session fixture whose value is what the function saw.
 
     The function, async or not, names what it wants: `target`, and any of the instruments `http`, `sse`, `process`,
-    `command`, `secrets`, `control`, `deployments`. With `target` it is asked once for each target that has all it
-    `needs`; without, once. It returns an `Evidence`, or a JSON value. It must not judge.
+    `command`, `secrets`, `control`, `deployments`, `operations`. With `target` it is asked once for each
+    target that has all it `needs`; without, once. It returns an `Evidence`, or a JSON value. It must not judge.
 
     Args:
         budget_s: seconds it may take in all, retries included.

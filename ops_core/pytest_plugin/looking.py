@@ -14,7 +14,7 @@ import pytest
 
 from ops_core.clock import Clock
 from ops_core.config import Settings, Target, known_secrets
-from ops_core.evidence import ControlEvidence, EvidenceRecord, evidence_id
+from ops_core.evidence import ControlEvidence, Evidence, EvidenceRecord, evidence_id
 from ops_core.observation.replay import Recorded, not_recorded, open_recorded
 from ops_core.probes.instruments.context import LastGood, Lookout
 from ops_core.probes.instruments.redact import Redactor
@@ -185,6 +185,7 @@ class Looking:
                 now=now,
                 read_control=self._read_control,
                 read_last_good=self._read_last_good,
+                read_operations=self._read_operations,
             )
 
         return lookout_for
@@ -207,3 +208,8 @@ class Looking:
 
         release, config = read_last_good(self.settings.control_store, target)
         return LastGood(release=release.name if release else None, config=config.name if config else None)
+
+    def _read_operations(self, what: str) -> Evidence:
+        from ops_core.pytest_plugin.operations import read
+
+        return read(what, self.settings, self._clock)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ops_core.config import SecretMissing, Target, read_secret
 from ops_core.errors import CannotLook
-from ops_core.evidence import ControlEvidence, DeploymentEvidence
+from ops_core.evidence import ControlEvidence, DeploymentEvidence, Evidence
 from ops_core.probes.instruments.context import Lookout
 
 # Those whose methods have to be awaited; the others are the same for every probe.
@@ -45,6 +45,22 @@ class ControlInstrument:
         """Emergency stop and gate. A state that is missing or unreadable counts as stopped."""
         self._lookout.actions.append({"instrument": "control", "store": str(self._lookout.settings.control_store)})
         return self._lookout.read_control()
+
+
+class OperationsInstrument:
+    """Reads what the operations have recorded about themselves; never changes it."""
+
+    def __init__(self, lookout: Lookout) -> None:
+        self._lookout = lookout
+
+    def see(self, what: str) -> Evidence:
+        """The recorded state of that name, such as "daily".
+
+        Raises:
+            CannotLook: there is nothing of that name, or it cannot be read.
+        """
+        self._lookout.actions.append({"instrument": "operations", "what": what})
+        return self._lookout.read_operations(what)
 
 
 class DeploymentInstrument:
@@ -85,6 +101,7 @@ def instrument(name: str, lookout: Lookout) -> Any:
         "secrets": Secrets,
         "control": ControlInstrument,
         "deployments": DeploymentInstrument,
+        "operations": OperationsInstrument,
     }
     if name in makers:
         return makers[name](lookout)

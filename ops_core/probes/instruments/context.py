@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ops_core.config import Settings
-from ops_core.evidence import ControlEvidence
+from ops_core.errors import CannotLook
+from ops_core.evidence import ControlEvidence, Evidence
 from ops_core.probes.instruments.redact import Redactor
 
 if TYPE_CHECKING:
@@ -31,6 +32,15 @@ class LastGood:
     config: str | None = None
 
 
+def no_operations(what: str) -> Evidence:
+    """What there is to see of the operations where nobody said how to look.
+
+    Raises:
+        CannotLook: always.
+    """
+    raise CannotLook(f"nobody reads {what!r} in this run")
+
+
 @dataclass(kw_only=True)
 class Lookout:
     """One (probe, target) pair's view of the run.
@@ -44,4 +54,5 @@ class Lookout:
     now: Callable[[], float]
     read_control: Callable[[], ControlEvidence]
     read_last_good: Callable[[str], LastGood]
+    read_operations: Callable[[str], Evidence] = no_operations
     actions: MutableSequence[dict[str, Any]] = field(default_factory=new_actions)
