@@ -16,7 +16,7 @@ from support import ROOT, project_files
 
 pytestmark = pytest.mark.slow
 
-CONTENT = {"checks", "remediations", "templates", "ops.toml"}
+CONTENT = {"checks", "deploy", "remediations", "templates", "ops.toml"}
 
 
 def run(*argv: str | Path, cwd: Path, expect: int = 0) -> str:
