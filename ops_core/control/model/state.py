@@ -235,15 +235,13 @@ def from_values(values: Mapping[str, object], version: int) -> ControlState:
     Raises:
         ValueError: a value is missing, of another type, or not one that a transition could have left.
     """
-    gate = values.get("gate")
-    if gate not in Gate.__members__:
-        raise ValueError(f"the gate is {gate!r}, none of {', '.join(Gate)}")
+    gate = _member(values, "gate", Gate)
     state = ControlState(
         stopped=read_flag(values, "stopped"),
         stop_reason=read_reason(values, "stop_reason"),
         stopped_by=read_name(values, "stopped_by"),
         stopped_at=read_instant(values, "stopped_at"),
-        gate=Gate(str(gate)),
+        gate=Gate(gate),
         gate_reason=read_reason(values, "gate_reason"),
         gate_by=read_name(values, "gate_by"),
         gate_at=read_instant(values, "gate_at"),
@@ -266,8 +264,8 @@ def from_values(values: Mapping[str, object], version: int) -> ControlState:
 def _check_exact(values: Mapping[str, object], told: Mapping[str, object]) -> None:
     """What was read has to be what would be written, to the letter: another spelling is another document."""
     for name, value in told.items():
-        if values.get(name) != value:
-            raise ValueError(f"{name} is {values.get(name)!r}, which was never written")
+        if name not in values or values[name] != value:
+            raise ValueError(f"{name} is {values.get(name, 'missing')!r}, which was never written")
 
 
 def _sender(values: Mapping[str, object]) -> Sender:
@@ -289,9 +287,7 @@ def _sender(values: Mapping[str, object]) -> Sender:
 
 
 def _window(values: Mapping[str, object]) -> Window:
-    status = values.get("status")
-    if status not in WindowStatus.__members__:
-        raise ValueError(f"the window is {status!r}, none of {', '.join(WindowStatus)}")
+    status = WindowStatus(_member(values, "status", WindowStatus))
     open_ = status in OPEN
     permit = _table(values, "permit")
     approvals = values.get("approvals")
@@ -299,7 +295,7 @@ def _window(values: Mapping[str, object]) -> Window:
         raise ValueError("the approvals of the window are damaged")
     window = Window(
         id=read_text(values, "id"),
-        status=WindowStatus(str(status)),
+        status=status,
         requested_by=read_name(values, "requested_by"),
         requester_key=read_text(values, "requester_key"),
         requested_at=_needed(values, "requested_at"),
@@ -372,10 +368,14 @@ def _needed(values: Mapping[str, object], name: str) -> datetime:
 
 
 def _channel(values: Mapping[str, object]) -> Channel:
-    channel = values.get("channel")
-    if channel not in Channel.__members__:
-        raise ValueError(f"the channel is {channel!r}, none of {', '.join(Channel)}")
-    return Channel(str(channel))
+    return Channel(_member(values, "channel", Channel))
+
+
+def _member(values: Mapping[str, object], name: str, known: type[StrEnum]) -> str:
+    found = values.get(name)
+    if not isinstance(found, str) or found not in known.__members__:
+        raise ValueError(f"{name} is {found!r}, none of {', '.join(known)}")
+    return found
 
 
 def _message_ids(values: Mapping[str, object]) -> tuple[str, ...]:

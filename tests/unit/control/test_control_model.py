@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops_core.control import model
-from ops_core.control.model import ControlState, Gate
+from ops_core.control.model import ControlState, Gate, Sender
 from ops_core.errors import UsageError
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -152,7 +152,9 @@ def test_state_survives_its_record(gate, micros, ttl_s, stopped):
     """What is recorded is what is read: instants are cut to the milliseconds that a record holds."""
     now = NOW + timedelta(microseconds=micros)
     ttl = {"ttl_s": ttl_s} if gate is Gate.REAL_ENABLED else {}
-    state = model.set_gate(ControlState(stopped=stopped, stopped_at=NOW), gate, "r", "kim", now, **ttl)
+    state = model.set_gate(
+        ControlState(stopped=stopped, stopped_at=NOW, sender=Sender(at=NOW)), gate, "r", "kim", now, **ttl
+    )
     assert model.from_values(state.as_dict(), state.version) == state
     assert model.effective_gate(state, now) is gate
 
