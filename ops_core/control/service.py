@@ -83,6 +83,10 @@ class ControlPlane:
         # Read after the store: an engaging that found the store unusable meanwhile must not be missed.
         return _latched(state, files.read_latch(self.path))
 
+    def counting(self, recorded: ControlState) -> ControlState:
+        """The state that counts, where a transaction or a snapshot has read this one: the latch beside it is a stop."""
+        return _latched(recorded, files.read_latch(self.path))
+
     def permission(self, drill: bool) -> Permission:
         """Whether a remediation may act now on a profile that is a drill, or is not. Never raises."""
         return model.permission(self.state(), drill, self._clock.now())
