@@ -1,0 +1,111 @@
+"""What cuts a cycle off: its budget, a signal, an emergency stop; noticed between acts, and during them by signals.
+
+The signals are listened to in the main thread only. Elsewhere a cycle notices between its acts.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from ops_core.clock import Clock
+from ops_core.cycle.sequence import Outcome
+
+LEAST_S = 0.001
+
+
+class CutOffError(BaseException):
+    """The cycle has to end now. Not an `Exception`: nothing on the way may take it for a failure of its own."""
+
+    def __init__(self, outcome: Outcome, reason: str) -> None:
+        super().__init__(reason)
+        self.outcome = outcome
+        self.reason = reason
+
+
+class Limits:
+    """How long a cycle may go on.
+
+    Args:
+        clock: tells the time.
+        budget_s: seconds from now.
+        must_end: why everything has to end; empty where it may go on.
+    """
+
+    def __init__(self, clock: Clock, budget_s: float, must_end: Callable[[], str]) -> None:
+        self._clock = clock
+        self._budget_s = budget_s
+        self._ends = clock.monotonic() + budget_s
+        self._must_end = must_end
+        self._listening = False
+        self._armed = False
+
+    @property
+    def left_s(self) -> float:
+        """Seconds of the budget that are left."""
+        return max(0.0, self._ends - self._clock.monotonic())
+
+    def check(self) -> None:
+        """Go on if that is allowed.
+
+        Raises:
+            CutOffError: it is not.
+        """
+        reason = self._must_end()
+        if reason:
+            raise CutOffError(Outcome.STOPPED, reason)
+        if self.left_s <= 0:
+            raise self._spent()
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Inside the block signals end nothing by themselves: what was done has to be written down first."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)}
+        for one in before:
+            signal.signal(one, self._on_signal)
+        self._listening = True
+        try:
+            yield
+        finally:
+            self._listening = False
+            for one, handler in before.items():
+                signal.signal(one, signal.SIG_DFL if handler is None else handler)
+
+    @contextmanager
+    def armed(self) -> Iterator[None]:
+        """Inside the block a signal, or the end of the budget, cuts off whatever is being done.
+
+        Raises:
+            CutOffError: it did.
+        """
+        if not self._listening:
+            yield
+            return
+        self._armed = True
+        signal.setitimer(signal.ITIMER_REAL, max(LEAST_S, self.left_s))
+        try:
+            yield
+        finally:
+            self._armed = False
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if not self._armed:
+            return
+        # Once: a second one must not cut off what follows from the first.
+        self._armed = False
+        if number == signal.SIGALRM:
+            raise self._spent()
+        reason = self._must_end()
+        if reason:
+            raise CutOffError(Outcome.STOPPED, reason)
+        raise CutOffError(Outcome.INTERRUPTED, f"it was ended by {signal.Signals(number).name}")
+
+    def _spent(self) -> CutOffError:
+        return CutOffError(Outcome.TIMED_OUT, f"the budget of {self._budget_s:g} s is spent")
