@@ -7,6 +7,7 @@ store's sake either: where the store cannot be changed, a latch file beside it s
 from __future__ import annotations
 
 import contextlib
+import copy
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -63,6 +64,12 @@ class ControlPlane:
     def clock(self) -> Clock:
         """Where `now` comes from."""
         return self._clock
+
+    def impatient(self, busy_timeout_s: float) -> ControlPlane:
+        """The same control plane for who cannot wait long for others who use the store."""
+        quick = copy.copy(self)
+        quick._busy_timeout_s = busy_timeout_s
+        return quick
 
     def create(self) -> ControlState:
         """Make the store where it is missing, and return its state: a new one is stopped.
