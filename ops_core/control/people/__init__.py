@@ -18,18 +18,21 @@ from ops_core.control.people.operators import (
 )
 from ops_core.control.people.tokens import (
     SCOPES,
+    SCOPES_DEFAULT,
     Forbidden,
     Issued,
     TokenSeen,
     Unauthenticated,
     authenticate,
     issue_token,
+    list_tokens,
     revoke_token,
 )
-from ops_core.control.people.windows import approve_window, keys_problem, request_window, revoke_window
+from ops_core.control.people.windows import approve_window, keys_problem, note_expiry, request_window, revoke_window
 
 __all__ = [
     "SCOPES",
+    "SCOPES_DEFAULT",
     "Added",
     "Forbidden",
     "Issued",
@@ -45,7 +48,9 @@ __all__ = [
     "keys_problem",
     "known_operator",
     "list_operators",
+    "list_tokens",
     "make_key",
+    "note_expiry",
     "operator_of_key",
     "public_key_of",
     "request_window",

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from ops_core.clock import new_run_id
+from ops_core.control import tickets
 from ops_core.control.model import KEYS_NEEDED, ControlState, Permit, Window, WindowStatus, window
 from ops_core.control.people.keys import signature_ok
 from ops_core.control.people.names import fold_name
@@ -203,8 +204,6 @@ def _of(state: ControlState) -> Window:
 
 
 def _ticket(change: Transaction, journal: str, one: Window, at: datetime, actor: str, **fields: object) -> None:
-    from ops_core.control import tickets
-
     tickets.record(
         change,
         journal,

@@ -1,0 +1,126 @@
+"""`ops window`: ask for a window for what would be sent now, look at it, take it back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ops_core.cli.gate import span_s
+from ops_core.cli.keyholder import KeyOption, PassphraseEnvOption, PassphraseFdOption, holder, key_path, passphrase_of
+from ops_core.cli.options import ConfigOption, JsonOption, ProfileOption, ReasonOption, actor, clock, settings_of
+from ops_core.cli.output import say, say_json
+from ops_core.clock import isoformat, new_run_id
+from ops_core.control.model import KEYS_NEEDED, ControlState, Window, WindowStatus, window
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+def register(app: typer.Typer, verb: str, line: str) -> None:
+    """Add the verb to `ops`."""
+    group = typer.Typer(help=line, rich_markup_mode=None, no_args_is_help=True)
+    group.command("status", help="Show the latest window, and what it permits.")(status)
+    group.command("request", help="Ask for a window; two other people approve it.")(request)
+    group.command("revoke", help="Take the open window back.")(revoke)
+    app.add_typer(group, name=verb)
+
+
+def status(config: ConfigOption = None, profile: ProfileOption = None, json: JsonOption = False) -> int:
+    """Show the latest window."""
+    from ops_core.control.opening import plane_of
+
+    return show(plane_of(settings_of(config, profile), clock(), actor()).state(), json=json)
+
+
+def request(
+    reason: ReasonOption,
+    lasting: Annotated[str, typer.Option("--for", metavar="60m", help="How long it stays open, at most 8h.")] = "60m",
+    key: KeyOption = None,
+    passphrase_env: PassphraseEnvOption = None,
+    passphrase_fd: PassphraseFdOption = None,
+    config: ConfigOption = None,
+    profile: ProfileOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Ask for a window. Who asks is whose key it is."""
+    from ops_core.control.opening import plane_of
+    from ops_core.control.people import request_window
+    from ops_core.push import offer
+
+    settings, duration_s = settings_of(config, profile), span_s(lasting)
+    plane = plane_of(settings, clock(), actor())
+    person = holder(plane, key_path(key), passphrase_of(passphrase_env, passphrase_fd))
+    run_id = new_run_id(clock().now())
+    state = request_window(
+        plane,
+        lambda found: offer(found, settings, run_id),
+        operator=person.name,
+        reason=reason,
+        duration_s=duration_s,
+    )
+    return show(state, json=json)
+
+
+def revoke(
+    reason: ReasonOption, config: ConfigOption = None, profile: ProfileOption = None, json: JsonOption = False
+) -> int:
+    """Take the open window back. That needs no key."""
+    from ops_core.control.opening import plane_of
+    from ops_core.control.people import revoke_window
+
+    return show(revoke_window(plane_of(settings_of(config, profile), clock(), actor()), reason), json=json)
+
+
+def show(state: ControlState, *, json: bool) -> int:
+    """Tell the latest window; the exit code is 0: that there is none is an answer."""
+    now = clock().now()
+    if json:
+        say_json({"window": told(state.window, now), "problem": state.problem, "remedy": state.remedy})
+        return 0
+    if state.problem:
+        say(f"window     unknown: {state.problem}")
+    elif state.window is None:
+        say("window     none was requested")
+    else:
+        for line in lines(state.window, now):
+            say(line)
+        if window.window_status(state.window, now) is WindowStatus.REQUESTED:
+            say(f"next       {window.APPROVE_COMMAND}, by {KEYS_NEEDED - len(state.window.approvals)} other people")
+    return 0
+
+
+def told(one: Window | None, now: datetime) -> dict[str, Any] | None:
+    """A window as JSON values: as recorded, with what counts at `now`."""
+    if one is None:
+        return None
+    return {
+        **one.as_dict(),
+        "status_now": window.window_status(one, now).value,
+        "remaining_s": window.remaining_s(one, now),
+        "keys_given": len(one.approvals),
+        "keys_needed": KEYS_NEEDED,
+    }
+
+
+def lines(one: Window, now: datetime) -> list[str]:
+    """A window for people: everything that its digest covers, and whose keys it has."""
+    state, left_s = window.window_status(one, now).value, window.remaining_s(one, now)
+    permit, given = one.permit, ", ".join(key.operator for key in one.approvals)
+    rows = [
+        ("window", f"{one.id}  {state}" + (f", {left_s} s left" if left_s else "")),
+        ("asked by", f"{one.requested_by}, with the key {one.requester_key}"),
+        ("reason", one.reason),
+        ("open", f"{isoformat(one.requested_at)} to {isoformat(one.expires_at)}"),
+        ("run", permit.run_id),
+        ("channel", permit.channel.value),
+        ("to", permit.destination or "the console"),
+        ("allowlist", permit.allowlist_digest or "none"),
+        ("messages", f"{len(permit.message_ids)}: {', '.join(permit.message_ids)}"),
+        ("outbox", permit.outbox_digest),
+        ("keys", f"{len(one.approvals)} of {KEYS_NEEDED}" + (f": {given}" if given else "")),
+        ("digest", one.permit_digest),
+    ]
+    if one.closed_at is not None:
+        rows.append(("ended", f"{isoformat(one.closed_at)} by {one.closed_by}: {one.closed_reason}"))
+    return [f"{name:<9}  {value}" for name, value in rows]
