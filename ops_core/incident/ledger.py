@@ -15,7 +15,7 @@ from ops_core.control.store import Transaction
 from ops_core.errors import RecordError
 from ops_core.incident.progress import Kind
 from ops_core.incident.store import STEPS_PER_ATTEMPT, Incidents, as_table, as_text
-from ops_core.remediation.guard import Guard
+from ops_core.remediation.guard import Guard, GuardRefused
 from ops_core.remediation.probing import Mark
 from ops_core.remediation.runner import Recorded, StepState
 
@@ -103,3 +103,20 @@ class StepLedger:
 
     def _where(self, index: int) -> str:
         return f"incident {self._incident}, attempt {self._attempt}, {self._phase} step {index + 1}"
+
+
+class RefusedLedger:
+    """A ledger in which nothing may be armed, because the emergency stop did not let the work begin."""
+
+    def __init__(self, ledger: StepLedger, refusal: GuardRefused) -> None:
+        self.recorded, self.finish = ledger.recorded, ledger.finish
+        self._refusal = refusal
+
+    def arm(self, index: int, *, mark: Mark, again: str) -> None:
+        """Refuse.
+
+        Raises:
+            GuardRefused: always.
+        """
+        del index, mark, again
+        raise self._refusal

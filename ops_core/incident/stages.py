@@ -20,7 +20,7 @@ from ops_core.decision.match import Decision, decide
 from ops_core.decision.table import DecisionTable
 from ops_core.errors import OpsError
 from ops_core.incident import files, words
-from ops_core.incident.ledger import StepLedger
+from ops_core.incident.ledger import RefusedLedger, StepLedger
 from ops_core.incident.looks import DETECTION, VERIFICATION, Look, look_of
 from ops_core.incident.progress import DECISIONS_MAX, Attempt, History, Kind, Next, State
 from ops_core.incident.store import Incident, Incidents
@@ -28,9 +28,9 @@ from ops_core.incident.timeline import view_of
 from ops_core.observation.launch import Launched, ObservationFailed
 from ops_core.remediation.catalogue import Catalogue
 from ops_core.remediation.context import gather
-from ops_core.remediation.guard import Guard
-from ops_core.remediation.plan import Plan, shown
-from ops_core.remediation.runner import Result, Runner
+from ops_core.remediation.guard import Guard, GuardRefused
+from ops_core.remediation.plan import Plan, Step, shown
+from ops_core.remediation.runner import Applied, Result, Runner
 from ops_core.verdict import Verdict
 
 POLL_PAUSE_S = 0.2
@@ -138,7 +138,7 @@ class Stages:
         """Carry out a plan, or what is left of it."""
         plan = _plan_of(attempt)
         ledger = self._ledger(incident, attempt, "apply")
-        applied = self.runner.apply(plan.steps, ledger)
+        applied = self._applied(plan.steps, ledger)
         if applied.result is Result.DONE:
             self.incidents.append(incident.id, Kind.ACTED, {"attempt": attempt.number})
             return
@@ -189,7 +189,7 @@ class Stages:
         """Take the way back. Its steps say themselves whether what was in force before is in force again."""
         self._say("undoing", remediation=attempt.remediation)
         ledger = self._ledger(incident, attempt, "undo")
-        applied = self.runner.apply(_plan_of(attempt).undo, ledger)
+        applied = self._applied(_plan_of(attempt).undo, ledger)
         data = {"attempt": attempt.number, "result": applied.result.value, "reason": applied.reason}
         self.incidents.append(incident.id, Kind.UNDONE if applied.result is Result.DONE else Kind.UNDO_FAILED, data)
 
@@ -228,6 +228,17 @@ class Stages:
 
     def _ledger(self, incident: Incident, attempt: Attempt, phase: str) -> StepLedger:
         return StepLedger(self.incidents, incident.id, attempt.number, phase, self.guard)
+
+    def _applied(self, steps: Sequence[Step], ledger: StepLedger) -> Applied:
+        """Carry out steps as a work that the emergency stop knows of."""
+        with contextlib.ExitStack() as stack:
+            try:
+                work = self.guard.begin_work(stack)
+            except GuardRefused as refusal:
+                # What others began is looked at all the same; nothing is begun.
+                return self.runner.apply(steps, RefusedLedger(ledger, refusal))
+            runner = dataclasses.replace(self.runner, must_end=work.must_end, environ=work.environ)
+            return runner.apply(steps, ledger)
 
     def _whole_look(self, label: str, purpose: str, affected: set[str | None]) -> tuple[Look, Launched]:
         self._say("looking", suite=self.suite)

@@ -51,7 +51,7 @@ def run_child(
     Args:
         argv: the argument list.
         timeout_s: seconds after which it is killed, with everything in its process group.
-        must_end: asked ten times a second; any text is the reason to kill it.
+        must_end: asked ten times a second; any text is the reason to kill it, with everything that descends from it.
         hold: a descriptor that the leash keeps open while it lives, such as that of a lock.
         cwd: where it runs; the root directory by default, so that nothing there can be mistaken for a program's.
         env: its environment; ours by default.
@@ -71,15 +71,17 @@ def run_child(
         pass_fds=() if hold is None else (hold,),
     )
     assert process.stdout is not None  # noqa: S101 - a pipe was asked for
-    output, why = _Tail(process.stdout.fileno()), ""
+    output, why, stop = _Tail(process.stdout.fileno()), "", ""
     try:
         with _pidfd(process.pid) as ended:
             while not _ready(ended, output, ASK_S):
-                why = must_end() or (f"not done within {timeout_s:g} s" if time.monotonic() - begun > timeout_s else "")
+                stop = must_end()
+                why = stop or (f"not done within {timeout_s:g} s" if time.monotonic() - begun > timeout_s else "")
                 if why:
                     break
             if why:
-                _end(process, ended, output)
+                # A stop also ends what the command left to itself; a time limit does not.
+                _end(process, ended, output, signal.SIGINT if stop else signal.SIGTERM)
         process.wait()
     finally:
         if process.poll() is None:
@@ -156,8 +158,8 @@ def _ready(ended: int, output: _Tail, wait_s: float) -> bool:
             return False
 
 
-def _end(process: subprocess.Popen[bytes], ended: int, output: _Tail) -> None:
-    process.send_signal(signal.SIGTERM)
+def _end(process: subprocess.Popen[bytes], ended: int, output: _Tail, ask: signal.Signals) -> None:
+    process.send_signal(ask)
     if not _ready(ended, output, ENDING_S):
         # The command is tied to the leash in its turn.
         process.kill()

@@ -7,17 +7,22 @@ given inside the transaction that arms a step, so that no stop and no gate can c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ops_core.control.model import Permission
 from ops_core.control.service import ControlPlane
 from ops_core.control.store import Transaction
 from ops_core.errors import Refused
 
+if TYPE_CHECKING:
+    from ops_core.control.running import Work
+
 ALLOWED = "allowed"
 STOPPED = "stopped"
 DRY_RUN = "dry_run"
+WORK = "remediation"
 
 
 class GuardRefused(Refused):
@@ -74,6 +79,22 @@ class Guard:
             code = STOPPED if found.allowed else found.code
             raise GuardRefused(
                 Permission(allowed=False, code=code, reason=refusal.what, next_step=refusal.next_step)
+            ) from None
+
+    def begin_work(self, until: ExitStack) -> Work:
+        """Register the work that arms steps, until that ends: an emergency stop ends it before it is acknowledged.
+
+        Raises:
+            GuardRefused: the emergency stop is engaged.
+            StoreUnusable: the work cannot be recorded.
+        """
+        from ops_core.control.running import registered
+
+        try:
+            return until.enter_context(registered(self.plane, WORK))
+        except Refused as refusal:
+            raise GuardRefused(
+                Permission(allowed=False, code=STOPPED, reason=refusal.what, next_step=refusal.next_step)
             ) from None
 
     def must_end(self) -> Callable[[], str]:

@@ -7,7 +7,7 @@ anything else is for a person. A step whose outcome is there already is not run 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -95,6 +95,7 @@ class Runner:
         folder: where commands are run.
         must_end: asked while a step runs; a text is the reason to kill it.
         redact: takes secrets out of what a command prints.
+        environ: the environment of commands, with the mark by which an emergency stop finds them; ours by default.
         hold: a descriptor that lives as long as any step does, such as that of the lock on the incident.
         say: told what happens, a line at a time.
     """
@@ -103,6 +104,7 @@ class Runner:
     folder: Path
     must_end: Callable[[], str]
     redact: Callable[[str], str]
+    environ: Mapping[str, str] | None = None
     hold: int | None = None
     say: Callable[[str], None] = lambda _line: None
 
@@ -174,7 +176,12 @@ class Runner:
         self.say(f"step {index + 1}: {step.name}")
         try:
             ended = run_child(
-                step.argv, timeout_s=step.timeout_s, must_end=self.must_end, hold=self.hold, cwd=self.folder
+                step.argv,
+                timeout_s=step.timeout_s,
+                must_end=self.must_end,
+                hold=self.hold,
+                cwd=self.folder,
+                env=self.environ,
             )
         except OSError as error:
             ended = Ended(exit_code=-1, why=f"cannot be started: {error.strerror}", output="", elapsed_s=0.0)
