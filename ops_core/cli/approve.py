@@ -17,7 +17,6 @@ from ops_core.control.model import Window, window
 from ops_core.errors import Refused, UsageError
 
 if TYPE_CHECKING:
-    from ops_core.config import Settings
     from ops_core.control.service import ControlPlane
 
 
@@ -53,15 +52,14 @@ def approve(
     from ops_core.control.opening import plane_of
     from ops_core.control.people import approve_window, sign
 
-    settings = settings_of(config, profile)
-    plane = plane_of(settings, clock(), actor())
+    plane = plane_of(settings_of(config, profile), clock(), actor())
     if signature is not None:
         if operator is None or digest is None:
             raise UsageError("whose signature is it, and of what?", allowed="--signature with --operator and --digest")
         name = operator
     else:
         name = holder(plane, path, passphrase, operator).name
-    seen = _seen(plane, settings, say if not json else None)
+    seen = _seen(plane, say if not json else None)
     _agreed(seen, digest, name, json=json)
     made = signature if signature is not None else sign(path, seen.permit_digest, passphrase)
     after = approve_window(plane, operator=name, signature=made, digest=seen.permit_digest).window
@@ -84,32 +82,29 @@ def _sign_only(path: Path, passphrase: bytes, digest: str, *, json: bool) -> int
     return 0
 
 
-def _seen(plane: ControlPlane, settings: Settings, write: Callable[[str], None] | None) -> Window:
-    """The window, after showing all that it permits: its messages as they stand are those that it was opened for."""
-    from sqlalchemy import select
-
-    from ops_core.control import schema
-    from ops_core.push import offer
+def _seen(plane: ControlPlane, write: Callable[[str], None] | None) -> Window:
+    """The window, after showing all that it permits: the messages shown are those that it was opened for."""
+    from ops_core.push.outbox import digest_of, find, outbox_digest
 
     now = clock().now()
     with plane.snapshot() as found:
         one = found.state.window
         if one is None or not window.is_open(found.state, now):
             raise Refused("no window is open", where="window", next_step=window.REQUEST_COMMAND)
-        ids, table = one.permit.message_ids, schema.outbox
-        bodies = {row.id: row.body for row in found.execute(select(table).where(table.c.id.in_(ids)))}
-        if offer(found, settings, one.permit.run_id) != one.permit or not bodies.keys() >= set(ids):
-            raise Refused(
-                "what would be sent now is not what the window was requested for",
-                where=f"window {one.id}",
-                next_step=window.REVOKE_COMMAND,
-            )
+        messages = tuple(find(found, message_id) for message_id in one.permit.message_ids)
+    genuine = all(message.digest == digest_of(message.id, message.body) for message in messages)
+    if not genuine or outbox_digest(messages) != one.permit.outbox_digest:
+        raise Refused(
+            "the messages are not those that the window was requested for",
+            where=f"window {one.id}",
+            next_step=window.REVOKE_COMMAND,
+        )
     if write is not None:
         for line in lines(one, now):
             write(line)
-        for message_id in ids:
-            write(f"message    {message_id}")
-            for line in bodies[message_id].split("\n"):
+        for message in messages:
+            write(f"message    {message.id}")
+            for line in message.body.split("\n"):
                 write(f"           | {_visible(line)}")
     return one
 

@@ -162,8 +162,8 @@ def _read_private(path: Path) -> bytes:
             where=str(path),
             next_step="--key FILE, or export OPS_KEY_FILE=FILE; ops operator key --new FILE makes one",
         ) from None
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(file.fileno())
+    try:
+        found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_size > KEY_FILE_MAX_BYTES:
             raise UsageError("that is no key file", where=str(path), allowed="a small plain file")
         if found.st_mode & 0o077 or found.st_uid != os.geteuid():
@@ -173,7 +173,9 @@ def _read_private(path: Path) -> bytes:
                 allowed="a file of your own with mode 0600",
                 next_step=f"chmod 600 {path}",
             )
-        return file.read(KEY_FILE_MAX_BYTES)
+        return os.read(descriptor, KEY_FILE_MAX_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def _why(error: Exception) -> str:
