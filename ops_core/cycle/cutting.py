@@ -32,14 +32,13 @@ class Limits:
     Args:
         clock: tells the time.
         budget_s: seconds from now.
-        must_end: why everything has to end; empty where it may go on.
     """
 
-    def __init__(self, clock: Clock, budget_s: float, must_end: Callable[[], str]) -> None:
+    def __init__(self, clock: Clock, budget_s: float) -> None:
         self._clock = clock
         self._budget_s = budget_s
         self._ends = clock.monotonic() + budget_s
-        self._must_end = must_end
+        self._must_end: Callable[[], str] = lambda: ""
         self._listening = False
         self._armed = False
 
@@ -47,6 +46,10 @@ class Limits:
     def left_s(self) -> float:
         """Seconds of the budget that are left."""
         return max(0.0, self._ends - self._clock.monotonic())
+
+    def obey(self, must_end: Callable[[], str]) -> None:
+        """Ask this too: it says why everything has to end, or nothing."""
+        self._must_end = must_end
 
     def check(self) -> None:
         """Go on if that is allowed.

@@ -20,7 +20,7 @@ from ops_core.errors import EXIT_DONE, EXIT_FAILED, EXIT_REFUSED
 
 NAMES = ("emergency_stop", "gate", "window", "approvals", "cycle", "result")
 NONE = "NONE"
-FIRED = "FIRED"
+SEEN_MAX_CHARS = 2000
 
 
 class Outcome(StrEnum):
@@ -193,8 +193,9 @@ def judge(modes: Modes, work: Work, missed: tuple[str, ...] = ()) -> Judged:
     """
     steps: list[Step] = []
     outcome, cause = None, ""
-    for name, state, seen, failed_as in (*_before(modes), _work_step(work)):
+    for name, state, told, failed_as in (*_before(modes), _work_step(work)):
         number = len(steps) + 1
+        seen = told if len(told) <= SEEN_MAX_CHARS else told[:SEEN_MAX_CHARS] + " …"
         if outcome is not None:
             steps.append(Step(number=number, name=name, state=StepState.NOT_REACHED, seen=_not_reached(steps)))
             continue

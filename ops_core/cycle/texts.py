@@ -27,7 +27,7 @@ REMEDIES: Mapping[Outcome, tuple[str, ...]] = {
     ),
     Outcome.ALLOWLIST_VIOLATION: (
         "compare what was asked for with the file execution_allowlist_v1.json in the folder of contracts",
-        "if it is to be allowed, change that file and have the change accepted: ops contract accept --reason …",
+        "if it is to be allowed, change that file and have the change accepted: ops contracts accept --reason …",
         _AGAIN,
     ),
     Outcome.WINDOW_NOT_ACTIVE: (
