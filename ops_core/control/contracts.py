@@ -266,7 +266,6 @@ def _types(data: bytes) -> tuple[str, ...]:
     if not isinstance(told, dict) or told.get("contract") != ALLOWLIST_CONTRACT:
         raise ValueError(f"the allowlist {ALLOWLIST} does not say that it is {ALLOWLIST_CONTRACT}")
     types = told.get("request_types")
-    fit = isinstance(types, list) and len(types) <= TYPES_MAX and all(isinstance(one, str) and one for one in types)
-    if not fit or len(set(types)) != len(types):
-        raise ValueError(f"the allowlist {ALLOWLIST} has no list of different request types")
-    return tuple(types)
+    if not isinstance(types, list) or len(types) > TYPES_MAX or not all(isinstance(one, str) and one for one in types):
+        raise ValueError(f"the allowlist {ALLOWLIST} has no list of at most {TYPES_MAX} request types")
+    return tuple(dict.fromkeys(types))

@@ -38,9 +38,7 @@ class Ticket:
     line: str
 
 
-def record(
-    tx: Transaction, journal: str, *, at: datetime, actor: str, request_type: str, **fields: object
-) -> int:
+def record(tx: Transaction, journal: str, *, at: datetime, actor: str, request_type: str, **fields: object) -> int:
     """Add an entry to a journal, with its audit row.
 
     Args:

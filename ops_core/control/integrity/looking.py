@@ -81,6 +81,7 @@ def put(root: Path, name: str, data: bytes) -> None:
         ValueError: the name cannot be one.
     """
     with _folder(root, name, make=True) as (folder, last):
+        _sweep(folder, last)
         temporary = f".{last}.{secrets.token_hex(6)}.tmp"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(temporary, flags, FILE_MODE, dir_fd=folder)
@@ -97,6 +98,16 @@ def put(root: Path, name: str, data: bytes) -> None:
                 os.unlink(temporary, dir_fd=folder)
             raise
         os.fsync(folder)
+
+
+def set_aside(root: Path, name: str) -> None:
+    """Give what is at `root`/`name` a hidden name in its folder, where it means nothing.
+
+    Raises:
+        OSError: it could not be renamed.
+    """
+    with _folder(root, name) as (folder, last), contextlib.suppress(FileNotFoundError):
+        _rename_aside(folder, last)
 
 
 def kind_of(root: Path, name: str) -> str:
@@ -164,6 +175,15 @@ def _make_folder(parent: int, name: str) -> None:
         _rename_aside(parent, name)
     with contextlib.suppress(FileExistsError):
         os.mkdir(name, FOLDER_MODE, dir_fd=parent)
+
+
+def _sweep(folder: int, name: str) -> None:
+    """Remove what an interrupted writer left; writers of one place take turns."""
+    with os.scandir(folder) as found:
+        left = [one.name for one in found if one.name.startswith(f".{name}.") and one.name.endswith(".tmp")]
+    for one in left:
+        with contextlib.suppress(OSError):
+            os.unlink(one, dir_fd=folder)
 
 
 def _step_aside(folder: int, name: str) -> None:
