@@ -22,4 +22,11 @@ def location_of(settings: Settings) -> StoreLocation:
 
 def plane_of(settings: Settings, clock: Clock, actor: str) -> ControlPlane:
     """The control plane of a profile, whose changes are mirrored for people and scripts."""
-    return ControlPlane(location_of(settings), clock, actor=actor)
+
+    def changed() -> None:
+        from ops_core.control.mirrors import export
+
+        export(plane, settings)
+
+    plane = ControlPlane(location_of(settings), clock, actor=actor, changed=changed)
+    return plane
