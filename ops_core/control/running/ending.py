@@ -7,15 +7,17 @@ even a process that starts itself anew wins.
 
 We ourselves, and whoever started us within the same work, are left alone: a stop that is engaged by a work would
 otherwise end before it can say what it ended. Such a work is told as left.
+
+The time here is the machine's: processes know no other.
 """
 
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ops_core.clock import Clock
 from ops_core.control.running import processes
 from ops_core.control.running.processes import Process
 from ops_core.control.running.records import EndedWork, LeftWork, OpenWork
@@ -45,7 +47,6 @@ class _Chase:
 
 def end_works(
     works: Mapping[str, OpenWork],
-    clock: Clock,
     patience_s: float,
     *,
     still_open: Callable[[], Iterable[str]],
@@ -55,7 +56,6 @@ def end_works(
 
     Args:
         works: by their marks.
-        clock: tells the time and sleeps.
         patience_s: seconds between asking (SIGTERM) and killing (SIGKILL).
         still_open: the ids of those works that have not said themselves that they have ended.
         notice_s: seconds that a work gets beforehand, to notice the stop by itself and leave a clean record.
@@ -63,7 +63,7 @@ def end_works(
     chases = [_Chase(work=work, mark=mark) for mark, work in works.items()]
     me = processes.myself()
     spared = frozenset({me.key}) | processes.ancestors_of(me)
-    ending = _EndWorks(chases=chases, clock=clock, me=me.key, spared=spared, still_open=still_open)
+    ending = _EndWorks(chases=chases, me=me.key, spared=spared, still_open=still_open)
     ending.wait(notice_s)
     ending.ask(patience_s)
     ending.kill()
@@ -73,33 +73,32 @@ def end_works(
 @dataclass(kw_only=True)
 class _EndWorks:
     chases: list[_Chase]
-    clock: Clock
     me: tuple[int, str]
     spared: frozenset[tuple[int, str]]
     still_open: Callable[[], Iterable[str]]
 
     def wait(self, limit_s: float) -> None:
         """Let works notice by themselves."""
-        until = self.clock.monotonic() + limit_s
-        while (running := self._look()) and self.clock.monotonic() < until:
-            processes.wait_for_one(running, LOOK_AGAIN_S, self.clock.sleep)
+        until = time.monotonic() + limit_s
+        while (running := self._look()) and time.monotonic() < until:
+            processes.wait_for_one(running, LOOK_AGAIN_S)
 
     def ask(self, patience_s: float) -> None:
         """Ask everybody once, and wait."""
-        until = self.clock.monotonic() + patience_s
+        until = time.monotonic() + patience_s
         while running := self._look():
             for chase in self.chases:
                 for process in self._members(chase):
                     if process.pid not in chase.signalled:
                         self._send(chase, process, signal.SIGTERM, ASKED)
-            if self.clock.monotonic() >= until:
+            if time.monotonic() >= until:
                 return
-            processes.wait_for_one(running, LOOK_AGAIN_S, self.clock.sleep)
+            processes.wait_for_one(running, LOOK_AGAIN_S)
 
     def kill(self) -> None:
         """Stop everybody so that nobody multiplies, then kill them; until nobody is left or nothing helps."""
-        until = self.clock.monotonic() + KILLING_S
-        while (running := self._look()) and self.clock.monotonic() < until:
+        until = time.monotonic() + KILLING_S
+        while (running := self._look()) and time.monotonic() < until:
             frozen: set[tuple[int, str]] = set()
             for _ in range(FREEZE_ROUNDS):
                 fresh = [process for process in running if process.key not in frozen]
@@ -115,7 +114,7 @@ class _EndWorks:
             for chase in self.chases:
                 for process in self._members(chase):
                     self._send(chase, process, signal.SIGKILL, KILLED)
-            processes.wait_for_one(running, LOOK_AGAIN_S, self.clock.sleep)
+            processes.wait_for_one(running, LOOK_AGAIN_S)
 
     def told(self) -> tuple[list[EndedWork], list[LeftWork]]:
         """What became of each."""

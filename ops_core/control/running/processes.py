@@ -12,7 +12,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -161,7 +161,7 @@ def send(process: Process, number: signal.Signals) -> str:
         return ""
 
 
-def wait_for_one(processes: list[Process], limit_s: float, pause: Callable[[float], None]) -> None:
+def wait_for_one(processes: list[Process], limit_s: float) -> None:
     """Return when one of the processes has ended, at the latest after `limit_s` seconds."""
     with contextlib.ExitStack() as stack:
         poll, watched = select.poll(), False
@@ -173,7 +173,7 @@ def wait_for_one(processes: list[Process], limit_s: float, pause: Callable[[floa
         if watched:
             poll.poll(max(1, int(limit_s * 1000)))
         else:
-            pause(limit_s)
+            time.sleep(limit_s)
 
 
 def owner_of(process: Process) -> int:

@@ -11,6 +11,7 @@ import contextlib
 import os
 import secrets
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -59,7 +60,7 @@ class Work:
 
     def must_end(self) -> str:
         """Why this work has to end now, or nothing. Cheap: ask as often as you like. Once told, it stays so."""
-        now = self._plane.clock.monotonic()
+        now = time.monotonic()
         if not self._reason and now - self._asked_at >= ASK_S:
             self._asked_at = now
             stamp = _stamp(self._plane.path)
@@ -144,7 +145,7 @@ def open_works(plane: ControlPlane) -> tuple[OpenWork, ...]:
         rows = found.execute(
             select(table).where(table.c.ended_at.is_(None)).order_by(table.c.begun_at, table.c.id)
         ).mappings()
-        return tuple(_work(row) for row in rows)
+        return tuple(_work(dict(row)) for row in rows)
 
 
 def works_by_descriptor(store: Path) -> tuple[OpenWork, ...]:
@@ -230,7 +231,7 @@ def _end(work: Work, how: str) -> bool:
     plane = work._plane  # noqa: SLF001 - of this very module
     if work.ask():
         # Before the entry is closed: afterwards nobody would look for what is left of it.
-        end_works({work.mark: work.entry}, plane.clock, SWEEP_S, still_open=lambda: (work.id,), notice_s=0.0)
+        end_works({work.mark: work.entry}, SWEEP_S, still_open=lambda: (work.id,), notice_s=0.0)
         how = STOPPED
     try:
         with plane.transaction() as change:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -74,7 +75,7 @@ def end_all(
     plane: ControlPlane, clock: Clock, patience_s: float = PATIENCE_S, *, say: Say = lambda _line: None
 ) -> Ending:
     """End every work that runs on this host, and say what cannot be ended from here. Engage the stop first."""
-    roll = _Roll(plane=plane, clock=clock)
+    roll = _Roll(plane=plane)
     here: dict[str, OpenWork] = {}
     ended: list[EndedWork] = []
     elsewhere: list[tuple[OpenWork, LeftWork]] = []
@@ -88,7 +89,7 @@ def end_all(
             elsewhere.append((work, _elsewhere(work)))
     if here:
         say(f"ending {len(here)} running work{'s' if len(here) > 1 else ''}…")
-        done, left = end_works(here, clock, patience_s, still_open=roll.still_open)
+        done, left = end_works(here, patience_s, still_open=roll.still_open)
     else:
         done, left = [], []
     until = clock.monotonic() + patience_s
@@ -113,7 +114,6 @@ class _Roll:
     """Who works, as the store tells it; where it cannot, as the descriptors of processes tell it."""
 
     plane: ControlPlane
-    clock: Clock
     problem: str = ""
     works: dict[str, OpenWork] = field(default_factory=dict)
     _open: tuple[str, ...] = ()
@@ -135,14 +135,14 @@ class _Roll:
 
     def still_open(self) -> Iterable[str]:
         """The ids of those that have not said that they have ended; asked anew a few times a second."""
-        now = self.clock.monotonic()
+        now = time.monotonic()
         if now - self._asked_at >= ASK_OPEN_S:
             try:
                 found = open_works(self.plane)
             except Exception:  # noqa: BLE001 - as above; who still holds its mark has not ended
                 found = works_by_descriptor(self.plane.path)
             self._open = tuple(work.id for work in found)
-            self._asked_at = self.clock.monotonic()
+            self._asked_at = time.monotonic()
         return self._open
 
     def close_all(self, ended: Iterable[EndedWork]) -> None:
@@ -206,4 +206,13 @@ def _unaccounted(plane: ControlPlane, here: dict[str, OpenWork], problem: str) -
         )
         for name, pids in found.items()
     ]
+    if plane.location.url:
+        left.append(
+            LeftWork(
+                id="-",
+                kind="unknown",
+                why=f"what runs on other hosts cannot be looked up ({problem})",
+                next_step="on each of them: ops estop engage",
+            )
+        )
     return left
