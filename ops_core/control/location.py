@@ -11,7 +11,7 @@ class StoreLocation:
     """A store's place.
 
     Attributes:
-        path: the SQLite file. With a database it names only the folder in which the latch lies: a stop needs no database.
+        path: the SQLite file. With a database it only names the folder in which the latch lies.
         url: `postgresql://user@host/database`, without a password; empty for SQLite.
         password: the database's, never shown.
     """

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from ops_core.clock import isoformat
-from ops_core.control import files, verified
+from ops_core.control import files, shape, verified
+from ops_core.control.location import StoreLocation
 from ops_core.control.model import ControlState, effective_gate
 from ops_core.control.problems import StoreMissing, from_sqlite, untrusted
-from ops_core.control.verified import GoodVersion
+from ops_core.control.verified import GoodVersion, Query, Recorded
 from ops_core.errors import OpsError
 from ops_core.evidence import ControlEvidence
 
@@ -25,26 +27,29 @@ BUSY_TIMEOUT_S = 1.0
 UNKNOWN_GATE = "UNKNOWN"
 
 
-def read_control(path: Path, now: datetime, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> ControlEvidence:
+def read_control(
+    place: Path | StoreLocation, now: datetime, *, busy_timeout_s: float = BUSY_TIMEOUT_S
+) -> ControlEvidence:
     """The control plane at `now`. Never raises: what cannot be read or believed is stopped, with the `problem`.
 
     `gate` is the one that counts at `now`: an expired REAL_ENABLED is DRY_RUN, and one that cannot be known "UNKNOWN".
     """
+    location = StoreLocation.of(place)
     state: ControlState | None = None
     problem = ""
     try:
-        with _reading(path, busy_timeout_s) as connection:
-            state = verified.prove(connection, path).state
+        with _reading(location, busy_timeout_s) as (query, prove):
+            state = prove(query).state
             gate = effective_gate(state, now).value
     except OpsError as error:
         problem = error.what + (f" (next: {error.next_step})" if error.next_step else "")
     except Exception as error:  # noqa: BLE001 — a damaged file may fail in any way; whichever it is, it is stopped
         problem = f"the control store cannot be trusted: {error}"
     # Read after the store, as everywhere: an engaging that found the store unusable meanwhile must not be missed.
-    latch = files.read_latch(path)
+    latch = files.read_latch(location.path)
     if state is None or problem:
         return ControlEvidence(
-            store=str(path),
+            store=location.shown,
             stopped=True,
             stop_reason=latch.reason if latch else "counts as engaged",
             gate=UNKNOWN_GATE,
@@ -53,7 +58,7 @@ def read_control(path: Path, now: datetime, *, busy_timeout_s: float = BUSY_TIME
     by, at = _last_change(state)
     reason = latch.reason if latch else state.stop_reason
     return ControlEvidence(
-        store=str(path),
+        store=location.shown,
         stopped=state.stopped or latch is not None,
         stop_reason=reason if state.stopped or latch else "",
         gate=gate,
@@ -63,27 +68,38 @@ def read_control(path: Path, now: datetime, *, busy_timeout_s: float = BUSY_TIME
 
 
 def read_last_good(
-    path: Path, target: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S
+    place: Path | StoreLocation, target: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S
 ) -> tuple[GoodVersion | None, GoodVersion | None]:
     """The release and the configuration last marked good for the target; None where none was, or no store is there.
 
     Raises:
         StoreUnusable: a store is there but cannot be read or believed: "not recorded" would be a guess.
     """
+    location = StoreLocation.of(place)
     try:
-        with _reading(path, busy_timeout_s) as connection:
-            verified.prove(connection, path)
-            return verified.read_good(connection, target, "release"), verified.read_good(connection, target, "config")
+        with _reading(location, busy_timeout_s) as (query, prove):
+            prove(query)
+            return verified.read_good(query, target, "release"), verified.read_good(query, target, "config")
     except StoreMissing:
         return None, None
     except OpsError:
         raise
     except Exception as error:  # noqa: BLE001 — a damaged file may fail in any way
-        raise untrusted(path, str(error)) from None
+        raise untrusted(location, str(error)) from None
 
 
 @contextlib.contextmanager
-def _reading(path: Path, busy_timeout_s: float) -> Iterator[sqlite3.Connection]:
+def _reading(location: StoreLocation, busy_timeout_s: float) -> Iterator[tuple[Query, Callable[[Query], Recorded]]]:
+    """A question to the store in one transaction, and the proof to ask for first."""
+    if location.url:
+        # Only here: a file needs nothing that is slow to import.
+        from ops_core.control.database import reading
+
+        with reading(location, busy_timeout_s) as query:
+            shape.check_database(query)
+            yield query, verified.prove
+        return
+    path = location.path
     files.check_store_file(path)
     try:
         uri = f"{path.absolute().as_uri()}?mode=ro"
@@ -94,9 +110,13 @@ def _reading(path: Path, busy_timeout_s: float) -> Iterator[sqlite3.Connection]:
             connection.execute("PRAGMA cell_size_check = ON")
             # One transaction: values that are compared with each other must have been written together.
             connection.execute("BEGIN")
-            yield connection
+
+            def query(sql: str, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
+                return connection.execute(sql, parameters).fetchall()
+
+            yield query, lambda asked: verified.prove_file(asked, path)
     except sqlite3.Error as error:
-        raise from_sqlite(path, error) from None
+        raise from_sqlite(location, error) from None
 
 
 def _last_change(state: ControlState) -> tuple[str, str]:

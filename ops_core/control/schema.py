@@ -1,15 +1,26 @@
 """The tables of the control store, once, for SQLite and PostgreSQL.
 
 Everything that decides stands in one row, `control_state`: a sealed JSON document. All other tables are records that a
-transaction writes together with their audit row. Instants are ISO 8601 texts in UTC, which sort as text; JSON is text in
-the canonical form that hashes are made over. A changed table needs a migration in `migrations/versions/`.
+transaction writes together with their audit row. Instants are ISO 8601 texts in UTC, which sort as text; JSON is text
+in the canonical form that hashes are made over. A changed table needs a migration in `migrations/versions/`.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
-
-APPLICATION_ID = 0x4F50_5343  # "OPSC", in SQLite files only
+from sqlalchemy import (
+    DDL,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    event,
+)
 
 metadata = MetaData(
     naming_convention={
@@ -25,6 +36,11 @@ metadata = MetaData(
 def _text(name: str, *, optional: bool = False) -> Column[str]:
     return Column(name, Text, nullable=optional)
 
+
+# Alembic's own: which migration the tables stand at.
+alembic_version = Table(
+    "alembic_version", metadata, Column("version_num", String(32), primary_key=True, nullable=False)
+)
 
 store_info = Table(
     "store_info",
@@ -96,7 +112,7 @@ step = Table(
     "step",
     metadata,
     Column("incident_id", Text, ForeignKey("incident.id"), primary_key=True),
-    Column("plan_digest", Text, primary_key=True),
+    _text("plan_digest"),
     Column("phase", Text, CheckConstraint("phase IN ('apply', 'undo')", name="phase"), primary_key=True),
     Column("idx", Integer, primary_key=True, autoincrement=False),
     Column(
@@ -161,7 +177,9 @@ fire = Table(
     "fire",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("window_id", Text, nullable=True, unique=True),  # a window is burnt by one fire only; none: nothing was burnt
+    Column(
+        "window_id", Text, nullable=True, unique=True
+    ),  # a window is burnt by one fire only; none: nothing was burnt
     _text("actor"),
     _text("begun_at"),
     _text("ended_at", optional=True),
@@ -216,7 +234,7 @@ contract = Table(
     Column("audit_seq", Integer, ForeignKey("audit.seq"), nullable=False),
 )
 
-# What each mirror must hold. `pending` is set in the transaction that changes what it shows, cleared once it is exported.
+# What each mirror must hold. `pending` is set in the transaction that changes what it shows, cleared by the export.
 mirror = Table(
     "mirror",
     metadata,
@@ -235,6 +253,14 @@ log_mark = Table(
     _text("digest"),  # SHA-256 of the first `size` bytes
     _text("marked_at"),
 )
+
+# Habit, not defence: they keep a careless UPDATE in a shell from breaking the chain.
+for _act in ("DELETE", "UPDATE"):
+    _keeps = DDL(
+        f"CREATE TRIGGER audit_keeps_{_act.lower()} BEFORE {_act} ON audit "
+        "BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"
+    )
+    event.listen(audit, "after_create", _keeps.execute_if(dialect="sqlite"))
 
 Index("ix_audit_action", audit.c.action)
 Index("ix_outbox_state", outbox.c.state)

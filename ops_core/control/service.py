@@ -18,6 +18,7 @@ from ops_core.clock import Clock
 from ops_core.control import files, model
 from ops_core.control.audit import AuditRow, ChainCheck
 from ops_core.control.files import Latch
+from ops_core.control.location import StoreLocation
 from ops_core.control.model import ControlState, Gate, Permission
 from ops_core.control.problems import StoreConflict, StoreUnusable
 from ops_core.control.store import BUSY_TIMEOUT_S, Store, Transaction, connect
@@ -33,7 +34,7 @@ class ControlPlane:
     """Emergency stop, gate, good versions and audit of one control store.
 
     Args:
-        path: the SQLite file, `settings.control_store`.
+        place: the SQLite file, or where else the store lies.
         clock: where `now` comes from.
         actor: who acts, unless a call says otherwise; the command line gives the login name.
         busy_timeout_s: how long to wait for others who use the store, in seconds.
@@ -42,18 +43,23 @@ class ControlPlane:
 
     def __init__(
         self,
-        path: Path,
+        place: Path | StoreLocation,
         clock: Clock,
         *,
         actor: str = model.NOBODY,
         busy_timeout_s: float = BUSY_TIMEOUT_S,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
-        self.path = path
+        self.location = StoreLocation.of(place)
         self._clock = clock
         self._actor = model.tidy(actor, model.NOBODY)
         self._busy_timeout_s = busy_timeout_s
         self._changed = changed
+
+    @property
+    def path(self) -> Path:
+        """The SQLite file; where the store lies in a database, the name beside which the latch lies."""
+        return self.location.path
 
     @property
     def actor(self) -> str:
@@ -250,7 +256,7 @@ class ControlPlane:
             if checkpoint is not None and checkpoint not in {(row.seq, row.hash) for row in found.audit_rows()}:
                 raise StoreUnusable(
                     f"the audit was rewritten: row {checkpoint[0]} is not the one that was noted",
-                    where=str(self.path),
+                    where=self.location.shown,
                     next_step="keep the store as evidence and find out who could write it",
                 )
             return check
@@ -289,7 +295,7 @@ class ControlPlane:
             state = _latched(change.state, files.read_latch(self.path))
             allowed = model.permission(state, drill, self._clock.now())
             if not allowed.allowed:
-                raise Refused(allowed.reason, where=str(self.path), next_step=allowed.next_step)
+                raise Refused(allowed.reason, where=self.location.shown, next_step=allowed.next_step)
             yield change
 
     def change(
@@ -325,7 +331,7 @@ class ControlPlane:
             if expected_version is not None and before.version != expected_version:
                 raise StoreConflict(
                     f"the control state was changed meanwhile (version {before.version}, not {expected_version})",
-                    where=str(self.path),
+                    where=self.location.shown,
                     next_step="look again, then decide",
                 )
             # The time is taken once the store is ours, so that times and audit rows have the same order.
@@ -343,7 +349,7 @@ class ControlPlane:
     @contextlib.contextmanager
     def _connect(self, *, create: bool = False) -> Iterator[Store]:
         with connect(
-            self.path, create, now=self._clock.now(), actor=self._actor, busy_timeout_s=self._busy_timeout_s
+            self.location, create, now=self._clock.now(), actor=self._actor, busy_timeout_s=self._busy_timeout_s
         ) as store:
             yield store
 

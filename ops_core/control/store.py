@@ -1,12 +1,11 @@
-"""The control store: one SQLite file, made whole or not at all, verified whenever it is opened.
+"""The control store: an SQLite file or a PostgreSQL schema, made whole or not at all, verified whenever it is opened.
 
-Rollback journal and `synchronous=EXTRA`: a change that was acknowledged survives a power cut, and one that was not is
-undone by whoever opens the store next. (Write-ahead logging has a corruption bug in SQLite versions still shipped.)
-A store is built under another name and then linked into place, so nobody ever meets a half-made one, and of two
-processes that make one at once exactly one wins while the other uses what the winner made.
+A file is built under another name and then linked into place, so nobody ever meets a half-made one, and of two
+processes that make one at once exactly one wins while the other uses what the winner made. In a database it is one
+transaction.
 
-Opening verifies the file (owner, mode, kind), its identity and schema, SQLite's `quick_check`, the control row's proof
-and the newest part of the audit chain; every transaction proves the control row again before it changes anything.
+Opening verifies the file (owner, mode, kind), identity and shape, SQLite's `quick_check`, the control row's proof and
+the newest part of the audit chain; every transaction proves the control row again before it changes anything.
 """
 
 from __future__ import annotations
@@ -16,17 +15,20 @@ import dataclasses
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sqlalchemy import Connection, CursorResult, Executable, insert, select, update
+
 from ops_core.clock import SystemClock, isoformat, parse_instant
-from ops_core.control import files, model, schema, verified
+from ops_core.control import database, files, model, schema, shape, verified
 from ops_core.control.audit import GENESIS_HASH, AuditRow, ChainCheck, next_row
+from ops_core.control.location import StoreLocation
 from ops_core.control.model import ControlState
-from ops_core.control.problems import StoreBusy, StoreConflict, StoreMissing, StoreUnusable, from_sqlite, untrusted
+from ops_core.control.problems import StoreBusy, StoreConflict, StoreMissing, StoreUnusable, missing, untrusted
 from ops_core.control.verified import STATE_COLUMNS, GoodVersion, Recorded
 
 __all__ = [
@@ -42,28 +44,17 @@ __all__ = [
 T = TypeVar("T")
 _DAMAGE = (ValueError, TypeError, KeyError, OverflowError, RecursionError, MemoryError, OSError)
 BUSY_TIMEOUT_S = 5.0
-BUSY_TIMEOUT_MAX_S = 60.0
 MAX_SUBJECT_CHARS = 255
-
-_SET_STATE = (
-    f"UPDATE control_state SET {', '.join(f'{name} = ?' for name in STATE_COLUMNS)}, seal = ? "  # noqa: S608  # the names are constants of ours
-    "WHERE id = 1 AND version = ? AND head_seq = ?"
-)
-_NEW_AUDIT = (
-    "INSERT INTO audit (seq, at, actor, action, subject, detail, prev_hash, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-)
-_NEW_STATE = (
-    f"INSERT INTO control_state (id, {', '.join(STATE_COLUMNS)}, seal) "  # noqa: S608 — constants only
-    f"VALUES (1, {', '.join('?' * len(STATE_COLUMNS))}, ?)"
-)
+MAKING_KEY = 0x4F505343
 
 
 class Transaction:
     """What may be done inside one transaction. Made by `Store.transaction` and `Store.snapshot` only."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, recorded: Recorded) -> None:
-        self._path = path
+    def __init__(self, location: StoreLocation, connection: Connection, recorded: Recorded) -> None:
+        self._location = location
         self._connection = connection
+        self._query = database.query_of(connection)
         self._recorded = recorded
 
     @property
@@ -76,9 +67,16 @@ class Transaction:
         """The newest audit row as (seq, hash)."""
         return self._recorded.head
 
-    def execute(self, sql: str, parameters: Sequence[object] = ()) -> sqlite3.Cursor:
-        """Run one statement on the tables of incidents and steps. A change belongs with an `audit` row."""
-        return self._connection.execute(sql, tuple(parameters))
+    @property
+    def store_id(self) -> str:
+        """What tells this store from every other one."""
+        return str(self._connection.execute(select(schema.store_info.c.store_id)).scalar_one())
+
+    def execute(self, statement: Executable) -> CursorResult[*tuple[Any, ...]]:
+        """Run one statement of SQLAlchemy Core on tables of `schema`. A change belongs with an `audit` row."""
+        found = self._connection.execute(statement)
+        assert isinstance(found, CursorResult)  # noqa: S101 - what a connection returns, whatever its signature says
+        return found
 
     def audit(self, *, at: datetime, actor: str, action: str, subject: str = "", detail: object = None) -> AuditRow:
         """Append a row to the audit chain.
@@ -115,10 +113,7 @@ class Transaction:
         """Record a version as seen good, with its audit row."""
         told = {"target": target, "kind": kind, "name": name, "digest": digest}
         row = self.audit(at=at, actor=actor, action=verified.GOOD_MARKED, subject=target, detail=told)
-        self._connection.execute(
-            "INSERT INTO good_version (audit_seq, target, kind, name, digest, marked_at) VALUES (?, ?, ?, ?, ?, ?)",
-            (row.seq, target, kind, name, digest, row.at),
-        )
+        self._connection.execute(insert(schema.good_version).values(**told, audit_seq=row.seq, marked_at=row.at))
         return GoodVersion(target=target, kind=kind, name=name, digest=digest, marked_at=parse_instant(row.at))
 
     def good(self, target: str, kind: str) -> GoodVersion | None:
@@ -127,11 +122,11 @@ class Transaction:
         Raises:
             StoreUnusable: the record does not prove itself.
         """
-        return _believe(self._path, lambda: verified.read_good(self._connection, target, kind))
+        return _believe(self._location, lambda: verified.read_good(self._query, target, kind))
 
     def audit_rows(self, *, newest: int | None = None) -> tuple[AuditRow, ...]:
         """The audit rows in ascending order; with `newest`, only that many of the latest."""
-        return _believe(self._path, lambda: tuple(verified.audit_rows(self._connection, newest=newest)))
+        return _believe(self._location, lambda: tuple(verified.audit_rows(self._query, newest=newest)))
 
     def verify_chain(self) -> ChainCheck:
         """Check every row of the audit chain.
@@ -139,7 +134,7 @@ class Transaction:
         Raises:
             StoreUnusable: the chain does not hold; the message names the first row that is wrong.
         """
-        return _believe(self._path, lambda: verified.verify_whole_chain(self._connection, self._recorded))
+        return _believe(self._location, lambda: verified.verify_whole_chain(self._query, self._recorded))
 
     def _append(self, at: datetime, actor: str, action: str, subject: str, detail: object) -> AuditRow:
         row = next_row(
@@ -150,13 +145,18 @@ class Transaction:
             subject=model.tidy(subject, "-", MAX_SUBJECT_CHARS) if subject else "",
             detail=detail,
         )
-        self._connection.execute(_NEW_AUDIT, dataclasses.astuple(row))
+        self._connection.execute(insert(schema.audit).values(**dataclasses.asdict(row)))
         return row
 
     def _write(self, new: Recorded) -> None:
         old = self._recorded
-        parameters = (*new.values(), new.seal(), old.state.version, old.head_seq)
-        if self._connection.execute(_SET_STATE, parameters).rowcount != 1:
+        table = schema.control_state
+        done = self._connection.execute(
+            update(table)
+            .where(table.c.id == 1, table.c.version == old.state.version, table.c.head_seq == old.head_seq)
+            .values(**_row_of(new))
+        )
+        if done.rowcount != 1:
             raise StoreConflict("the control state was changed by somebody else", next_step="look again, then decide")
         self._recorded = new
 
@@ -164,9 +164,10 @@ class Transaction:
 class Store:
     """An open control store. Made by `connect`; belongs to the thread that opened it."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self.path = path
+    def __init__(self, location: StoreLocation, connection: Connection, busy_timeout_s: float) -> None:
+        self.location = location
         self._connection = connection
+        self._busy_timeout_s = busy_timeout_s
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -177,10 +178,11 @@ class Store:
             StoreUnusable: the store does not prove itself, or cannot be changed.
             StoreConflict: a constraint of the tables forbids the change.
         """
-        with _distrusted(self.path):
-            self._connection.execute("BEGIN IMMEDIATE")
-        with self._ended_by("COMMIT"), _translated(self.path):
-            yield Transaction(self.path, self._connection, self._proven())
+        with self._ended(commit=True):
+            with _distrusted(self.location):
+                database.begin_write(self._connection, self.location, self._busy_timeout_s)
+            with database.translated(self.location):
+                yield Transaction(self.location, self._connection, self._proven())
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Transaction]:
@@ -189,45 +191,55 @@ class Store:
         Raises:
             StoreUnusable: the store does not prove itself.
         """
-        with _distrusted(self.path):
-            self._connection.execute("PRAGMA query_only = ON")
-            self._connection.execute("BEGIN")
         try:
-            with self._ended_by("ROLLBACK"), _translated(self.path):
-                yield Transaction(self.path, self._connection, self._proven())
+            with self._ended(commit=False):
+                with _distrusted(self.location):
+                    database.begin_read(self._connection, self.location)
+                with database.translated(self.location):
+                    yield Transaction(self.location, self._connection, self._proven())
         finally:
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.execute("PRAGMA query_only = OFF")
+            with contextlib.suppress(Exception):
+                database.end_read(self._connection, self.location)
 
     def verify(self) -> None:
         """What opening verifies: identity, SQLite's own check, the control row and the newest audit rows.
 
         Raises:
+            StoreMissing: the database holds no store.
             StoreUnusable: naming what is wrong.
         """
-        with _distrusted(self.path):
-            self._connection.execute("BEGIN")
-        with self._ended_by("ROLLBACK"), _distrusted(self.path):
-            verified.prove(self._connection, self.path)
+        with self._ended(commit=False), _distrusted(self.location):
+            query = database.query_of(self._connection)
+            if not self.location.url:
+                self._connection.exec_driver_sql("BEGIN")
+                verified.prove_file(query, self.location.path)
+            elif not database.is_there(self._connection):
+                raise missing(self.location)
+            else:
+                shape.check_database(query)
+                verified.prove(query)
 
     def _proven(self) -> Recorded:
-        return _believe(self.path, lambda: verified.read_recorded(self._connection))
+        return _believe(self.location, lambda: verified.read_recorded(database.query_of(self._connection)))
 
     @contextlib.contextmanager
-    def _ended_by(self, statement: str) -> Iterator[None]:
+    def _ended(self, *, commit: bool) -> Iterator[None]:
         try:
             yield
-            with _distrusted(self.path):
-                self._connection.execute(statement)
+            with _distrusted(self.location):
+                if commit:
+                    self._connection.commit()
+                else:
+                    self._connection.rollback()
         except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.execute("ROLLBACK")
+            with contextlib.suppress(Exception):
+                self._connection.rollback()
             raise
 
 
 @contextlib.contextmanager
 def connect(
-    path: Path,
+    place: Path | StoreLocation,
     create: bool = False,
     *,
     now: datetime | None = None,
@@ -237,7 +249,7 @@ def connect(
     """Open and verify the control store.
 
     Args:
-        path: the SQLite file.
+        place: the SQLite file, or where else the store lies.
         create: make it where it is missing: stopped, gate DRY_RUN, reason "not yet released".
         now: when it is made; the system's clock unless given.
         actor: who makes it.
@@ -247,42 +259,23 @@ def connect(
         StoreMissing: there is none and `create` is false.
         StoreUnusable: it cannot be read, trusted or made.
     """
-    if create and not files.exists(path):
-        _create(path, now or SystemClock().now(), actor)
-    files.check_store_file(path)
-    connection = _open(path, busy_timeout_s)
-    try:
-        store = Store(path, connection)
+    location = StoreLocation.of(place)
+    if not location.url:
+        if create and not files.exists(location.path):
+            _create_file(location, now or SystemClock().now(), actor)
+        files.check_store_file(location.path)
+    with _distrusted(location):
+        connection = database.open_connection(location, busy_timeout_s)
+    with connection:
+        if create and location.url:
+            _create_schema(location, connection, now or SystemClock().now(), actor)
+        store = Store(location, connection, busy_timeout_s)
         store.verify()
         yield store
-    finally:
-        connection.close()
 
 
-def _open(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
-    timeout_s = min(max(busy_timeout_s, 0.0), BUSY_TIMEOUT_MAX_S)
-    with _distrusted(path):
-        # mode=rw: a store that vanished meanwhile must not come back empty.
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=timeout_s, isolation_level=None
-        )
-        try:
-            _set_up(connection)
-        except BaseException:
-            connection.close()
-            raise
-    return connection
-
-
-def _set_up(connection: sqlite3.Connection) -> None:
-    for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "foreign_keys = ON", "synchronous = EXTRA"):
-        connection.execute(f"PRAGMA {pragma}")
-    (mode,) = connection.execute("PRAGMA journal_mode = DELETE").fetchone()
-    if mode != "delete":
-        raise sqlite3.OperationalError(f"its journal mode is {mode}, and must be delete")
-
-
-def _create(path: Path, now: datetime, actor: str) -> None:
+def _create_file(location: StoreLocation, now: datetime, actor: str) -> None:
+    path = location.path
     for suffix in files.SIDE_FILES:
         side = path.with_name(path.name + suffix)
         # SQLite would play a journal that was left by another store back into the new one.
@@ -295,7 +288,14 @@ def _create(path: Path, now: datetime, actor: str) -> None:
         files.make_folder(path.parent)
         try:
             files.make_private(temporary)
-            _fill(temporary, now, actor)
+            with (
+                database.open_connection(StoreLocation(path=temporary), 0.0) as connection,
+                database.translated(location),
+            ):
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                connection.exec_driver_sql(f"PRAGMA application_id = {shape.APPLICATION_ID}")
+                _fill(connection, now, actor)
+                connection.commit()
             with contextlib.suppress(FileExistsError):
                 os.link(temporary, path)
             files.sync_folder(path.parent)
@@ -311,7 +311,18 @@ def _create(path: Path, now: datetime, actor: str) -> None:
         ) from None
 
 
-def _fill(path: Path, now: datetime, actor: str) -> None:
+def _create_schema(location: StoreLocation, connection: Connection, now: datetime, actor: str) -> None:
+    try:
+        with database.translated(location):
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MAKING_KEY})")
+            if not database.is_there(connection):
+                _fill(connection, now, actor)
+            connection.commit()
+    finally:
+        connection.rollback()
+
+
+def _fill(connection: Connection, now: datetime, actor: str) -> None:
     state = model.initial(actor, now)
     # The store's id makes its chain differ from every other store's from the first row on.
     store_id = secrets.token_hex(16)
@@ -324,46 +335,33 @@ def _fill(path: Path, now: datetime, actor: str) -> None:
         detail={"store_id": store_id, "state": {**state.as_dict(), "version": 0}},
     )
     recorded = Recorded(state=state, changed_seq=1, head_seq=1, head_hash=first.hash)
-    connection = _open(path, 0.0)
-    try:
-        with _translated(path):
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-            schema.create_tables(connection)
-            connection.execute(
-                "INSERT INTO schema_version (id, version, store_id, created_at) VALUES (1, ?, ?, ?)",
-                (schema.SCHEMA_VERSION, store_id, first.at),
-            )
-            connection.execute(_NEW_AUDIT, dataclasses.astuple(first))
-            connection.execute(_NEW_STATE, (*recorded.values(), recorded.seal()))
-            connection.execute("COMMIT")
-    finally:
-        connection.close()
+    schema.metadata.create_all(connection)
+    connection.execute(insert(schema.alembic_version).values(version_num=shape.REVISION))
+    connection.execute(insert(schema.store_info).values(id=1, store_id=store_id, created_at=first.at))
+    connection.execute(insert(schema.audit).values(**dataclasses.asdict(first)))
+    connection.execute(insert(schema.control_state).values(id=1, **_row_of(recorded)))
+
+
+def _row_of(recorded: Recorded) -> dict[str, object]:
+    return {**dict(zip(STATE_COLUMNS, recorded.values(), strict=True)), "seal": recorded.seal()}
 
 
 @contextlib.contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Say what SQLite says in our words; errors of the block itself pass."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise from_sqlite(path, error) from None
-
-
-@contextlib.contextmanager
-def _distrusted(path: Path) -> Iterator[None]:
-    """The same for statements of our own, for which the file can only be to blame if anything else goes wrong.
+def _distrusted(location: StoreLocation) -> Iterator[None]:
+    """Say what the database says in our words, for statements of our own: nothing but the store can be to blame.
 
     What SQLite says about a damaged schema quotes it, and Python fails to decode that: no `sqlite3.Error`.
     """
     try:
-        with _translated(path):
+        with database.translated(location):
             yield
+    except sqlite3.Error as error:
+        raise untrusted(location, str(error)) from None
     except _DAMAGE as error:
-        raise untrusted(path, str(error) or type(error).__name__) from None
+        raise untrusted(location, str(error) or type(error).__name__) from None
 
 
-def _believe(path: Path, prove: Callable[[], T]) -> T:
+def _believe(location: StoreLocation, prove: Callable[[], T]) -> T:
     """Run a proof; where it fails, the store is unusable."""
-    with _distrusted(path):
+    with _distrusted(location):
         return prove()

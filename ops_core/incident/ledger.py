@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import ColumnElement, select, update
+
 from ops_core.clock import isoformat
+from ops_core.control import schema
 from ops_core.control.problems import StoreConflict
 from ops_core.control.store import Transaction
 from ops_core.errors import RecordError
@@ -18,6 +21,8 @@ from ops_core.incident.store import STEPS_PER_ATTEMPT, Incidents, as_table, as_t
 from ops_core.remediation.guard import Guard, GuardRefused
 from ops_core.remediation.probing import Mark
 from ops_core.remediation.runner import Recorded, StepState
+
+_STEP = schema.step
 
 
 class StepLedger:
@@ -48,10 +53,7 @@ class StepLedger:
                 raise StoreConflict(f"the step is {state}, not {expected}", where=self._where(index))
             armings = [*data["armings"], {"at": isoformat(at), "reason": again}]
             self._set(change, index, expected, StepState.ARMED, {**data, "mark": dict(mark), "armings": armings})
-            change.execute(
-                "UPDATE step SET armed_at = ? WHERE incident_id = ? AND phase = ? AND idx = ?",
-                (isoformat(at), self._incident, self._phase, self._index(index)),
-            )
+            change.execute(update(_STEP).where(*self._this(index)).values(armed_at=isoformat(at)))
             self._event(change, Kind.ARMED, index, {"again": again, "command": data["command"]}, at)
         self._incidents.added(self._incident)
 
@@ -67,19 +69,13 @@ class StepLedger:
             if before not in {StepState.PLANNED, StepState.ARMED}:
                 raise StoreConflict(f"the step is {before} already", where=self._where(index))
             self._set(change, index, before, state, {**data, "detail": detail, "elapsed_s": elapsed_s})
-            change.execute(
-                "UPDATE step SET ended_at = ? WHERE incident_id = ? AND phase = ? AND idx = ?",
-                (isoformat(at), self._incident, self._phase, self._index(index)),
-            )
+            change.execute(update(_STEP).where(*self._this(index)).values(ended_at=isoformat(at)))
             told = {"state": state.value, "detail": detail, "command": data["command"], "elapsed_s": elapsed_s}
             self._event(change, Kind.STEP, index, told, at)
         self._incidents.added(self._incident)
 
     def _row(self, found: Transaction, index: int) -> tuple[StepState, dict[str, Any]]:
-        row = found.execute(
-            "SELECT state, data FROM step WHERE incident_id = ? AND phase = ? AND idx = ?",
-            (self._incident, self._phase, self._index(index)),
-        ).fetchone()
+        row = found.execute(select(_STEP.c.state, _STEP.c.data).where(*self._this(index))).one_or_none()
         if row is None:
             raise RecordError("the step is not recorded", where=self._where(index))
         return StepState(row[0]), as_table(row[1], self._where(index))
@@ -88,8 +84,9 @@ class StepLedger:
         self, change: Transaction, index: int, before: StepState, after: StepState, data: Mapping[str, Any]
     ) -> None:
         done = change.execute(
-            "UPDATE step SET state = ?, data = ? WHERE incident_id = ? AND phase = ? AND idx = ? AND state = ?",
-            (after.value, as_text(data), self._incident, self._phase, self._index(index), before.value),
+            update(_STEP)
+            .where(*self._this(index), _STEP.c.state == before.value)
+            .values(state=after.value, data=as_text(data))
         )
         if done.rowcount != 1:
             raise StoreConflict("the step was changed by somebody else", where=self._where(index))
@@ -97,6 +94,13 @@ class StepLedger:
     def _event(self, change: Transaction, kind: Kind, index: int, data: Mapping[str, Any], at: datetime) -> None:
         told = {"attempt": self._attempt, "phase": self._phase, "index": index, **data}
         self._incidents.add_event(change, self._incident, kind, told, at)
+
+    def _this(self, index: int) -> tuple[ColumnElement[bool], ...]:
+        return (
+            _STEP.c.incident_id == self._incident,
+            _STEP.c.phase == self._phase,
+            _STEP.c.idx == self._index(index),
+        )
 
     def _index(self, index: int) -> int:
         return self._attempt * STEPS_PER_ATTEMPT + index

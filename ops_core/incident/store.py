@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Row, exists, insert, not_, or_, select, update
+
 from ops_core.clock import Clock, isoformat, new_run_id
 from ops_core.config import Settings
+from ops_core.control import schema
 from ops_core.control.problems import StoreConflict
 from ops_core.control.service import ControlPlane
 from ops_core.control.store import Transaction
@@ -24,6 +27,16 @@ from ops_core.incident.progress import Event, Kind, State
 from ops_core.remediation.plan import Plan, shown
 from ops_core.remediation.runner import StepState
 
+_INCIDENT, _EVENT, _STEP = schema.incident, schema.incident_event, schema.step
+_SELECT = select(
+    _INCIDENT.c.id,
+    _INCIDENT.c.opened_at,
+    _INCIDENT.c.state,
+    _INCIDENT.c.profile,
+    _INCIDENT.c.suite,
+    _INCIDENT.c.version,
+    _INCIDENT.c.data,
+)
 STEPS_PER_ATTEMPT = 100
 LISTED_MAX = 1000
 # What the audit chain tells of, by the kind of the event; the rest is in the incident.
@@ -96,9 +109,15 @@ class Incidents:
         )
         with self._plane.transaction() as change:
             change.execute(
-                "INSERT INTO incident (id, opened_at, state, profile, suite, version, data) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (row.id, row.opened_at, row.state.value, row.profile, row.suite, row.version, as_text(row.data)),
+                insert(schema.incident).values(
+                    id=row.id,
+                    opened_at=row.opened_at,
+                    state=row.state.value,
+                    profile=row.profile,
+                    suite=row.suite,
+                    version=row.version,
+                    data=as_text(row.data),
+                )
             )
             self.add_event(change, row.id, Kind.OPENED, {"look": look.to_json()}, now)
         self.added(row.id)
@@ -123,16 +142,14 @@ class Incidents:
             for phase, steps in (("apply", plan.steps), ("undo", plan.undo)):
                 for index, step in enumerate(steps):
                     change.execute(
-                        "INSERT INTO step (incident_id, plan_digest, phase, idx, state, data) "
-                        "VALUES (?, ?, ?, ?, ?, ?)",
-                        (
-                            incident,
-                            plan.digest,
-                            phase,
-                            number * STEPS_PER_ATTEMPT + index,
-                            StepState.PLANNED.value,
-                            as_text({"command": shown(step.argv), "mark": {}, "armings": []}),
-                        ),
+                        insert(schema.step).values(
+                            incident_id=incident,
+                            plan_digest=plan.digest,
+                            phase=phase,
+                            idx=number * STEPS_PER_ATTEMPT + index,
+                            state=StepState.PLANNED.value,
+                            data=as_text({"command": shown(step.argv), "mark": {}, "armings": []}),
+                        )
                     )
         self.added(incident)
 
@@ -144,7 +161,9 @@ class Incidents:
         """
         with self._plane.transaction() as change:
             done = change.execute(
-                "UPDATE incident SET state = ? WHERE id = ? AND state = ?", (state.value, incident, State.OPEN.value)
+                update(_INCIDENT)
+                .where(_INCIDENT.c.id == incident, _INCIDENT.c.state == State.OPEN.value)
+                .values(state=state.value)
             )
             if done.rowcount != 1:
                 raise StoreConflict("the incident has ended already", where=f"incident {incident}")
@@ -159,7 +178,7 @@ class Incidents:
             UsageError: there is none.
         """
         with self._plane.snapshot() as found:
-            row = found.execute(f"{_SELECT} WHERE id = ?", (incident,)).fetchone()
+            row = found.execute(_SELECT.where(_INCIDENT.c.id == incident)).one_or_none()
         if row is None:
             raise UsageError(
                 f"there is no incident {incident!r}", where=str(self._plane.path), next_step="ops incident list"
@@ -169,21 +188,22 @@ class Incidents:
     def listed(self, profile: str | None = None) -> tuple[Incident, ...]:
         """The incidents there are, of one profile if named, the latest first, at most a thousand."""
         with self._plane.snapshot() as found:
-            rows = found.execute(
-                f"{_SELECT} WHERE ?1 IS NULL OR profile = ?1 ORDER BY opened_at DESC, id DESC LIMIT ?2",
-                (profile, LISTED_MAX),
-            ).fetchall()
+            wanted = _SELECT if profile is None else _SELECT.where(_INCIDENT.c.profile == profile)
+            latest_first = wanted.order_by(_INCIDENT.c.opened_at.desc(), _INCIDENT.c.id.desc())
+            rows = found.execute(latest_first.limit(LISTED_MAX)).all()
         return tuple(_incident(row) for row in rows)
 
     def unfinished(self, profile: str, suite: str) -> tuple[Incident, ...]:
         """Incidents of a profile and suite that are open, or whose reports were not written, the oldest first."""
         with self._plane.snapshot() as found:
+            filed = exists().where(_EVENT.c.incident_id == _INCIDENT.c.id, _EVENT.c.kind == Kind.FILED.value)
             rows = found.execute(
-                f"{_SELECT} AS i WHERE profile = ? AND suite = ? AND (state = 'open' OR NOT EXISTS "  # noqa: S608 - constants
-                "(SELECT 1 FROM incident_event AS e WHERE e.incident_id = i.id AND e.kind = 'filed')) "
-                "ORDER BY opened_at, id",
-                (profile, suite),
-            ).fetchall()
+                _SELECT.where(
+                    _INCIDENT.c.profile == profile,
+                    _INCIDENT.c.suite == suite,
+                    or_(_INCIDENT.c.state == State.OPEN.value, not_(filed)),
+                ).order_by(_INCIDENT.c.opened_at, _INCIDENT.c.id)
+            ).all()
         return tuple(_incident(row) for row in rows)
 
     def events(self, incident: str) -> tuple[Event, ...]:
@@ -194,8 +214,10 @@ class Incidents:
         """
         with self._plane.snapshot() as found:
             rows = found.execute(
-                "SELECT seq, at, kind, data FROM incident_event WHERE incident_id = ? ORDER BY seq", (incident,)
-            ).fetchall()
+                select(_EVENT.c.seq, _EVENT.c.at, _EVENT.c.kind, _EVENT.c.data)
+                .where(_EVENT.c.incident_id == incident)
+                .order_by(_EVENT.c.seq)
+            ).all()
         events = []
         for number, (seq, at, kind, data) in enumerate(rows, start=1):
             where = f"incident {incident}, event {number}"
@@ -211,10 +233,10 @@ class Incidents:
         """The steps of all attempts, in the order of the attempts, those of the way back behind the others."""
         with self._plane.snapshot() as found:
             rows = found.execute(
-                "SELECT phase, idx, state, armed_at, ended_at, data FROM step WHERE incident_id = ? "
-                "ORDER BY idx / ?, phase, idx",
-                (incident, STEPS_PER_ATTEMPT),
-            ).fetchall()
+                select(_STEP.c.phase, _STEP.c.idx, _STEP.c.state, _STEP.c.armed_at, _STEP.c.ended_at, _STEP.c.data)
+                .where(_STEP.c.incident_id == incident)
+                .order_by(_STEP.c.idx // STEPS_PER_ATTEMPT, _STEP.c.phase, _STEP.c.idx)
+            ).all()
         return tuple(
             StepRow(
                 attempt=idx // STEPS_PER_ATTEMPT,
@@ -248,13 +270,14 @@ class Incidents:
         """
         last = self._last.get(incident, 0)
         done = change.execute(
-            "UPDATE incident SET version = ? WHERE id = ? AND version = ?", (last + 1, incident, last)
+            update(_INCIDENT).where(_INCIDENT.c.id == incident, _INCIDENT.c.version == last).values(version=last + 1)
         )
         if done.rowcount != 1:
             raise StoreConflict("the incident was changed by somebody else", where=f"incident {incident}")
         change.execute(
-            "INSERT INTO incident_event (incident_id, seq, at, kind, data) VALUES (?, ?, ?, ?, ?)",
-            (incident, last + 1, isoformat(at), kind.value, as_text(data)),
+            insert(_EVENT).values(
+                incident_id=incident, seq=last + 1, at=isoformat(at), kind=kind.value, data=as_text(data)
+            )
         )
         if kind in AUDITED:
             short = {key: value for key, value in data.items() if key not in {"look", "plan"}}
@@ -265,10 +288,7 @@ class Incidents:
         self._last[incident] = self._last.get(incident, 0) + 1
 
 
-_SELECT = "SELECT id, opened_at, state, profile, suite, version, data FROM incident"
-
-
-def _incident(row: tuple[Any, ...]) -> Incident:
+def _incident(row: Row[*tuple[Any, ...]]) -> Incident:
     where = f"incident {row[0]}"
     if row[2] not in set(State):
         raise RecordError(f"the incident is in an unknown state {row[2]!r}", where=where)

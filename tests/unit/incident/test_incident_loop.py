@@ -286,7 +286,7 @@ def test_a_gate_that_was_opened_for_it_does_not_keep_it_from_being_recovered(tmp
 def test_a_stop_in_the_middle_ends_the_incident(world):
     """The step that runs is killed, nothing follows, nothing is undone, and a person takes over."""
     world.deploy()
-    latch = world.settings.state_dir / "EMERGENCY_STOP"
+    latch = world.settings.control_dir / "EMERGENCY_STOP"
     argv = ("sh", "-c", f"echo stop >> web/effects; touch {latch}; sleep 60")
     world.change_target(stop_argv=argv)
     outcome = world.run()

@@ -125,7 +125,7 @@ def test_what_is_not_permitted_is_not_armed(world, opened, ledger, change):
     elif change == "gate":
         world.plane.set_gate("DRY_RUN", "enough")
     else:
-        (world.settings.state_dir / "EMERGENCY_STOP").touch()
+        (world.settings.control_dir / "EMERGENCY_STOP").touch()
     with pytest.raises(GuardRefused) as caught:
         ledger.arm(0, mark={}, again="")
     assert caught.value.code == ("dry_run" if change == "gate" else "stopped")
