@@ -2,10 +2,13 @@
 #
 #   make demo PYTHON=/usr/bin/python3.12     with an interpreter of your choice
 #   make test VENV=/tmp/other                in an environment of your choice
+#   make test JOBS=0                         one test after the other
 
 VENV ?= .venv
 PYTHON ?=
 UV ?= $(shell command -v uv 2>/dev/null)
+# How many tests run at once: most of them wait most of the time.
+JOBS ?= 3
 
 BIN = $(VENV)/bin
 LOCKED = $(VENV)/.locked
@@ -31,7 +34,7 @@ demo: $(READY)
 	@$(BIN)/ops drill secret-missing
 
 test: $(READY)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 lint: $(READY)
 	$(BIN)/ruff check .
