@@ -32,6 +32,25 @@ CODES = (
     "release.missing",
     "stream.silent",
 )
+# Of suites whose findings never meet those above in one observation.
+ELSEWHERE = (
+    "daily.approvals",
+    "daily.cycle",
+    "daily.gate",
+    "daily.result",
+    "daily.stopped",
+    "daily.window",
+)
+LIVE_FIRE = (
+    "live_fire.emergency_stop",
+    "live_fire.gate_mode",
+    "live_fire.hours",
+    "live_fire.outbox_messages",
+    "live_fire.self_test",
+    "live_fire.sender_enable",
+    "live_fire.weekday",
+    "live_fire.window_active",
+)
 ON_TARGETS = tuple(code for code in CODES if not code.startswith(("emergency_stop", "gate")))
 FACTS = tuple(sorted(SHIPPED_FACTS))
 CONFIG, RELEASE = FACTS
@@ -53,7 +72,17 @@ def decided(codes: tuple[str, ...], facts: tuple[str, ...] = ()) -> Decision:
 
 def test_shipped_table_is_accepted():
     """Every shipped finding is decided, every row reached, every remediation and fact known."""
-    validate(TABLE, dict.fromkeys(CODES, "checks:1"), REMEDIATIONS)
+    validate(TABLE, dict.fromkeys((*CODES, *ELSEWHERE, *LIVE_FIRE), "checks:1"), REMEDIATIONS)
+
+
+@pytest.mark.parametrize("code", ELSEWHERE)
+def test_operations_are_put_right_by_people(code):
+    """What the operations find about themselves is answered with words, urgently, and with no machine's remedy."""
+    decision = decided((code,))
+    assert decision.remediation is None
+    assert decision.severity in {Severity.CRITICAL, Severity.HIGH}
+    assert "`ops " in decision.action()
+    assert "`ops " in decision.action("ko")
 
 
 def test_every_row_speaks_every_language():
@@ -160,6 +189,13 @@ def test_nothing_that_people_set_is_undone_by_a_machine():
         assert decided(codes).remediation is None
     assert "`ops estop release --reason …`" in decided(("emergency_stop.engaged",)).action()
     assert "`ops gate set DRY_RUN --reason …`" in decided(("gate.real_enabled",)).action("ko")
+
+
+@pytest.mark.parametrize("code", LIVE_FIRE)
+def test_what_a_live_fire_lacks_is_given_by_people(code):
+    """What is missing before messages may leave is answered with words, and never urgently."""
+    assert decided((code,)).remediation is None
+    assert decided((code,)).severity in {Severity.MEDIUM, Severity.LOW}
 
 
 def test_facts_of_the_table_are_those_that_the_evidence_reports():
