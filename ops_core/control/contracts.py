@@ -71,7 +71,7 @@ def accepted(tx: Transaction) -> dict[str, str] | None:
         ValueError: the store's list is not the one that its audit row recorded.
     """
     rows = tx.execute(select(schema.contract.c.name, schema.contract.c.digest).order_by(schema.contract.c.name)).all()
-    listed = {str(name): str(digest) for name, digest in rows}
+    listed = {str(name): str(digest) for name, digest in map(tuple, rows)}
     recorded = _last_accepted(tx)
     if (recorded or {}) != listed:
         raise ValueError("the accepted contracts are not those that the audit recorded")

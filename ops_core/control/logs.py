@@ -246,7 +246,8 @@ def _marks(tx: Transaction) -> tuple[Mark, ...]:
     table = schema.log_mark
     rows = tx.execute(select(table.c.path, table.c.size, table.c.digest, table.c.marked_at)).all()
     return tuple(
-        Mark(path=str(path), size=int(size), digest=str(digest), marked_at=str(at)) for path, size, digest, at in rows
+        Mark(path=str(path), size=int(size), digest=str(digest), marked_at=str(at))
+        for path, size, digest, at in map(tuple, rows)
     )
 
 

@@ -92,7 +92,7 @@ def journals(tx: Transaction) -> dict[str, int]:
     """The journals that have entries, with the number of the last entry of each."""
     table = schema.ticket
     rows = tx.execute(select(table.c.journal, func.max(table.c.seq)).group_by(table.c.journal)).all()
-    return {str(name): int(last) for name, last in sorted(rows)}
+    return {str(name): int(last) for name, last in sorted(map(tuple, rows))}
 
 
 def entries(tx: Transaction, journal: str | None = None) -> Iterator[Ticket]:
@@ -101,7 +101,7 @@ def entries(tx: Transaction, journal: str | None = None) -> Iterator[Ticket]:
     wanted = select(table.c.seq, table.c.audit_seq, table.c.journal, table.c.line).order_by(table.c.seq)
     if journal is not None:
         wanted = wanted.where(table.c.journal == journal)
-    for seq, audit_seq, name, line in tx.execute(wanted).all():
+    for seq, audit_seq, name, line in map(tuple, tx.execute(wanted).all()):
         yield Ticket(seq=int(seq), audit_seq=int(audit_seq), journal=str(name), line=str(line))
 
 

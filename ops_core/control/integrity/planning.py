@@ -64,7 +64,7 @@ def plan(tx: Transaction, settings: Settings, *, snapshots: int) -> Plan:
     wanted = shown(tx, files.read_latch(settings.control_store), snapshots=snapshots)
     table = schema.mirror
     rows = tx.execute(select(table.c.path, table.c.digest, table.c.exported_at)).all()
-    notes = {str(path): (str(digest), str(at)) for path, digest, at in rows}
+    notes = {str(path): (str(digest), str(at)) for path, digest, at in map(tuple, rows)}
     others = _others(wanted, notes, settings)
     inherited: dict[str, str] = {}
     if not notes:

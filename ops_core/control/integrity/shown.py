@@ -61,7 +61,7 @@ def shown(tx: Transaction, latch: Latch | None, *, snapshots: int = SNAPSHOTS_DE
     found.update(_cycles(tx, snapshots))
     fire = schema.fire
     wanted = (
-        select(fire.c.receipt).where(fire.c.ended_at.is_not(None)).order_by(fire.c.ended_at.desc(), fire.c.id.desc())
+        select(fire.c.receipt).where(fire.c.ended_at.is_not(None)).order_by(fire.c.begun_at.desc(), fire.c.id.desc())
     )
     receipt = tx.execute(wanted.limit(1)).scalar()
     if receipt:
@@ -84,9 +84,9 @@ def snapshot_name(run_id: str) -> str:
 def _control(tx: Transaction, latch: Latch | None) -> dict[str, bytes]:
     table = schema.control_state
     changed_seq = tx.execute(select(table.c.changed_seq)).scalar_one()
-    changed = tx.execute(select(schema.audit.c.seq, schema.audit.c.hash).where(schema.audit.c.seq == changed_seq)).one()
+    changed_hash = tx.execute(select(schema.audit.c.hash).where(schema.audit.c.seq == changed_seq)).scalar_one()
     common: dict[str, object] = {
-        "checkpoint": {"store_id": tx.store_id, "seq": int(changed[0]), "hash": str(changed[1])},
+        "checkpoint": {"store_id": tx.store_id, "seq": int(changed_seq), "hash": str(changed_hash)},
         "mirror": "for reading only: changing or removing this file changes nothing, and is found",
     }
     state = tx.state
@@ -135,11 +135,11 @@ def _cycles(tx: Transaction, snapshots: int) -> dict[str, bytes]:
     wanted = (
         select(table.c.id, table.c.receipt)
         .where(table.c.ended_at.is_not(None))
-        .order_by(table.c.ended_at.desc(), table.c.id.desc())
+        .order_by(table.c.begun_at.desc(), table.c.id.desc())
         .limit(min(snapshots, SNAPSHOTS_MAX))
     )
     found: dict[str, bytes] = {}
-    for run_id, receipt in tx.execute(wanted).all():
+    for run_id, receipt in map(tuple, tx.execute(wanted).all()):
         data = pretty(json.loads(receipt))
         found.setdefault(LATEST_CYCLE, data)
         found[snapshot_name(str(run_id))] = data
