@@ -191,7 +191,7 @@ class _Asker:
                 closed = records.interrupt(change, one, why=CUT_OFF, actor=plane.actor, now=now)
                 if before is not None and one.id == before.id:
                     return _again(closed)
-            modes = _look(plane, change, now)
+            modes = modes_in(plane, change, now)
             receipt = receipts.begun(
                 run_id=new_run_id(now),
                 slot=self.slot,
@@ -296,7 +296,8 @@ class _Entered:
     modes: Modes
 
 
-def _look(plane: ControlPlane, found: Transaction, now: datetime) -> Modes:
+def modes_in(plane: ControlPlane, found: Transaction, now: datetime) -> Modes:
+    """What the control plane says at `now`, read from the store as it is at one instant."""
     from ops_core.control.people import keys_problem
 
     state = plane.counting(found.state)

@@ -36,16 +36,6 @@ def due_key(settings: Settings, now: datetime) -> str:
     return "" if slot is None else slot.key
 
 
-def latest_key(settings: Settings, now: datetime) -> str:
-    """The key of the newest slot that has begun; empty where none ever has.
-
-    Raises:
-        ConfigError: the schedule cannot be followed.
-    """
-    slot = slots.latest_slot(schedule_of(settings), now)
-    return "" if slot is None else slot.key
-
-
 def refuse_slot(settings: Settings, wanted: str, now: datetime) -> Refused:
     """Why that slot is not run now, naming the one that is due or comes next.
 

@@ -55,6 +55,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
 def pytest_configure(config: pytest.Config) -> None:
     """Register what an operational run needs, before the other plugins look at their options."""
     config.addinivalue_line("markers", "finding(code): the stable code that the failure of a check stands for")
+    config.addinivalue_line("markers", "step(number): the place of a check in the order of its module")
     selection = config.stash.get(SELECTION, None)
     if selection is None or config.option.help:
         return
@@ -71,6 +72,10 @@ def pytest_configure(config: pytest.Config) -> None:
         passages = Passages(selection.shipped_checks, selection.own_checks, config.rootpath)
         config.pluginmanager.register(passages, "runbook-passages")
     session.register_probes()
+    from ops_core.pytest_plugin.ordering import Steps
+
+    # Last: of the wrappers around the collection, the one that was registered last has the last word.
+    config.pluginmanager.register(Steps(selection), "runbook-steps")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
