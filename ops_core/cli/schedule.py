@@ -217,9 +217,9 @@ def _never_due(settings: Settings, schedule: Schedule) -> UsageError | None:
     if schedule == _schedule(settings, None, None, None):
         return None
     days = ", ".join(f'"{DAYS[number]}"' for number in sorted(schedule.weekdays))
+    when = f"{schedule.at:%H:%M} {schedule.zone}, {cron.days_text(schedule.weekdays)}"
     return UsageError(
-        f"{settings.path.name} has no slot at {schedule.at:%H:%M} {schedule.zone} on {cron.days_text(schedule.weekdays)}"
-        ": a cycle that is called then would do nothing",
+        f"a cycle that is called at {when} would do nothing: {settings.path.name} has no slot then",
         where=f"{settings.path}, [profiles.{settings.profile}.schedule]",
         next_step=f'write there  at = "{schedule.at:%H:%M}"  zone = "{schedule.zone}"  days = [{days}]',
     )

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ops_core.control.model.calendar import (
@@ -114,6 +114,7 @@ def test_an_instant_that_cannot_be_placed_is_closed(now: datetime) -> None:
     assert not calendar.hours(now).ok
 
 
+@settings(deadline=None)
 @given(now=ANY_TIME, opens=st.times(), closes=st.times())
 def test_hours_agree_with_the_clock_on_the_wall(now: datetime, opens: time, closes: time) -> None:
     """Open is exactly what lies between the two times on a clock in Seoul."""

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ops_core.errors import ConfigError, OpsError
@@ -99,6 +99,7 @@ def test_a_day_that_a_zone_leaves_out_has_no_slot() -> None:
     assert [next(slots).key[:10] for _ in range(2)] == ["2011-12-29", "2011-12-31"]
 
 
+@settings(deadline=None)
 @given(schedule=SCHEDULES, start=INSTANTS, days=st.integers(1, 400))
 def test_exactly_one_slot_a_scheduled_local_day(schedule: Schedule, start: datetime, days: int) -> None:
     """Each scheduled day has one slot, none has two, and they strictly increase, in instants and in keys."""
@@ -117,6 +118,7 @@ def test_exactly_one_slot_a_scheduled_local_day(schedule: Schedule, start: datet
     assert inner == expected
 
 
+@settings(deadline=None)
 @given(schedule=SCHEDULES, now=INSTANTS)
 def test_the_time_on_the_wall_is_the_scheduled_one_or_the_end_of_a_gap(schedule: Schedule, now: datetime) -> None:
     """A slot shows its time on the wall; where it does not, clocks were put forward right then, over that time."""
@@ -132,6 +134,7 @@ def test_the_time_on_the_wall_is_the_scheduled_one_or_the_end_of_a_gap(schedule:
     assert before.utcoffset() != wall.utcoffset()
 
 
+@settings(deadline=None)
 @given(schedule=SCHEDULES, now=INSTANTS)
 def test_what_is_due_is_the_latest_and_never_the_next(schedule: Schedule, now: datetime) -> None:
     """latest <= now < next with nothing between, and a slot is due exactly while its window holds now."""
@@ -144,6 +147,7 @@ def test_what_is_due_is_the_latest_and_never_the_next(schedule: Schedule, now: d
     assert slot_at(schedule, latest.at) == latest
 
 
+@settings(deadline=None)
 @given(schedule=SCHEDULES, since=INSTANTS, days=st.integers(0, 900), step=st.integers(1, 5))
 def test_missed_are_those_that_are_over_and_not_done(schedule: Schedule, since: datetime, days: int, step: int) -> None:
     """Missed and done make up all that is over, up to a bound; what is still open is not missed."""
