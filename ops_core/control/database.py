@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ops_core.control.location import StoreLocation
 from ops_core.control.problems import StoreBusy, StoreConflict, StoreUnusable, from_sqlite, missing
-from ops_core.control.verified import Query
+from ops_core.control.shape import Query
 from ops_core.errors import OpsError
 
 BUSY_TIMEOUT_MAX_S = 60.0

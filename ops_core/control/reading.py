@@ -19,7 +19,8 @@ from ops_core.control import files, shape, verified
 from ops_core.control.location import StoreLocation
 from ops_core.control.model import ControlState, effective_gate
 from ops_core.control.problems import StoreMissing, from_sqlite, untrusted
-from ops_core.control.verified import GoodVersion, Query, Recorded
+from ops_core.control.shape import Query
+from ops_core.control.verified import GoodVersion, Recorded
 from ops_core.errors import OpsError
 from ops_core.evidence import ControlEvidence
 

@@ -22,6 +22,8 @@ from sqlalchemy import (
     event,
 )
 
+from ops_core.control import shape
+
 metadata = MetaData(
     naming_convention={
         "ck": "ck_%(table_name)s_%(constraint_name)s",
@@ -254,13 +256,8 @@ log_mark = Table(
     _text("marked_at"),
 )
 
-# Habit, not defence: they keep a careless UPDATE in a shell from breaking the chain.
-for _act in ("DELETE", "UPDATE"):
-    _keeps = DDL(
-        f"CREATE TRIGGER audit_keeps_{_act.lower()} BEFORE {_act} ON audit "
-        "BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"
-    )
-    event.listen(audit, "after_create", _keeps.execute_if(dialect="sqlite"))
+for _trigger in shape.TRIGGERS.values():
+    event.listen(audit, "after_create", DDL(_trigger).execute_if(dialect="sqlite"))
 
 Index("ix_audit_action", audit.c.action)
 Index("ix_outbox_state", outbox.c.state)

@@ -101,6 +101,7 @@ _DATABASE_OTHERS = (
     f"WHERE c.relkind = 'r' AND {_OURS}"
 )
 
+# A question in SQL with :named parameters, to its rows.
 Query = Callable[[str, Mapping[str, object]], Sequence[tuple[Any, ...]]]
 
 

@@ -16,7 +16,7 @@ for SQLAlchemy on either database.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,9 +26,8 @@ from ops_core.clock import parse_instant
 from ops_core.control import shape
 from ops_core.control.audit import GENESIS_HASH, AuditRow, ChainCheck, canonical, digest, verify_row, verify_rows
 from ops_core.control.model import ControlState, from_values
+from ops_core.control.shape import Query
 
-# A question in SQL with :named parameters, to its rows.
-Query = Callable[[str, Mapping[str, object]], Sequence[tuple[Any, ...]]]
 TAIL_ROWS = 64
 GOOD_MARKED = "good.marked"
 STATE_COLUMNS = ("version", "document", "changed_seq", "head_seq", "head_hash")
