@@ -49,9 +49,9 @@ def test_on_a_busy_machine_no_healthy_target_is_unknown_or_slow(project: Project
 def test_probes_that_compute_make_no_neighbour_slow(project: Project, serve: Serve) -> None:
     """Three hundred probes that each take the loop for ten milliseconds, beside healthy targets."""
     server = serve(hostile.healthy)
-    project.suites, project.budgets = ("observe",), {"total_s": 60, "health": 1}
-    for number in range(300):
-        project.target(f"t{number}", health_url=server.url(f"/{number}"), health_latency_max_ms=500)
+    project.suites, project.budgets = ("observe",), {"total_s": 60, "health": 2}
+    for number in range(300):  # three seconds of computing in all, and none of them is the target's
+        project.target(f"t{number}", health_url=server.url(f"/{number}"), health_latency_max_ms=1500)
     project.check(
         """
         @probe(budget_s=5, needs="health_url")
@@ -75,12 +75,12 @@ def test_a_slow_target_is_told_slow_and_a_fast_one_is_not(project: Project, serv
 
     def slow(c: hostile.Connection) -> None:
         c.read_request()
-        c.pause(0.6)
+        c.pause(3.0)
         c.send(hostile.OK)
 
     project.suites = ("observe",)
-    project.target("slow", health_url=serve(slow).url(), health_latency_max_ms=300)
-    project.target("fast", health_url=serve(hostile.healthy).url(), health_latency_max_ms=300)
+    project.target("slow", health_url=serve(slow).url(), health_latency_max_ms=1500)
+    project.target("fast", health_url=serve(hostile.healthy).url(), health_latency_max_ms=1500)
     ran = project.run("-m", "observe", "-k", "in_time")
     assert ran.judged("check_health_answers_in_time") == {"slow": Judged.BAD, "fast": Judged.GOOD}
 
