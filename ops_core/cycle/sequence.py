@@ -279,4 +279,4 @@ def _result(steps: list[Step], missed: tuple[str, ...]) -> Judged:
 
 def _not_reached(steps: list[Step]) -> str:
     failed = next(step for step in steps if step.state is StepState.FAILED)
-    return f"not reached: step {failed.number}, {failed.name}: {failed.seen}"
+    return f"step {failed.number}, {failed.name}, failed before"

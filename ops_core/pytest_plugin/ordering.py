@@ -72,7 +72,7 @@ class Steps:
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
-        self._failed: dict[tuple[str, str | None], tuple[int, str, str]] = {}
+        self._failed: dict[tuple[str, str | None], tuple[int, str]] = {}
         self._asked: dict[str, pytest.Item] = {}
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -90,9 +90,9 @@ class Steps:
             return
         self._asked[item.nodeid] = item
         target = target_of(item)
-        for (module, about), (before, check, seen) in self._failed.items():
+        for (module, about), (before, seen) in self._failed.items():
             if module == str(item.path) and before < number and (target is None or about in {None, target}):
-                pytest.skip(f"not reached: step {before}, {check}: {seen}")
+                pytest.skip(f"not reached: step {before}: {seen}")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Remember the first step of each module that was not good."""
@@ -104,8 +104,7 @@ class Steps:
         judgement = told.get("judgement", {})
         if report.failed or judgement.get("judged") in {Judged.BAD, Judged.UNKNOWN}:
             seen = str(judgement.get("seen") or "it was not judged")
-            check = str(getattr(item, "originalname", None) or item.name)
-            self._failed.setdefault((str(item.path), target_of(item)), (number, check, seen))
+            self._failed.setdefault((str(item.path), target_of(item)), (number, seen))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
