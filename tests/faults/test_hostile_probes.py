@@ -57,7 +57,7 @@ RETURNS = {
     "an_object": ("return object()", "not JSON"),
     "a_set": ("return {1, 2}", "not JSON"),
     "huge": ("return 'x' * 100_000_000", "too large"),
-    "huge_list": ("return [0] * 10_000_000", "too large"),
+    "huge_list": ("return [10**12] * 10_000_000", "too large"),
     "nested": ("value = []\n    for _ in range(100_000): value = [value]\n    return value", "not JSON"),
     "circular": ("value = []\n    value.append(value)\n    return value", "not JSON"),
     "with_object": ("return Own(field=object())", "field"),
