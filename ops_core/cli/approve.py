@@ -92,10 +92,12 @@ def _seen(plane: ControlPlane, write: Callable[[str], None] | None) -> Window:
         if one is None or not window.is_open(found.state, now):
             raise Refused("no window is open", where="window", next_step=window.REQUEST_COMMAND)
         messages = tuple(find(found, message_id) for message_id in one.permit.message_ids)
+        # What is signed is the digest, so it is made anew from what is shown.
+        same_window = window.permit_digest(one, found.store_id) == one.permit_digest
     genuine = all(message.digest == digest_of(message.id, message.body) for message in messages)
-    if not genuine or outbox_digest(messages) != one.permit.outbox_digest:
+    if not same_window or not genuine or outbox_digest(messages) != one.permit.outbox_digest:
         raise Refused(
-            "the messages are not those that the window was requested for",
+            "the window or its messages are not what was requested",
             where=f"window {one.id}",
             next_step=window.REVOKE_COMMAND,
         )
