@@ -27,7 +27,9 @@ def register(app: typer.Typer, verb: str, line: str) -> None:
 
 def plane_of(settings: Settings) -> ControlPlane:
     """The control plane of a profile, acting in the name of who types."""
-    return ControlPlane(settings.control_store, clock(), actor=actor())
+    from ops_core.control import opening
+
+    return opening.plane_of(settings, clock(), actor())
 
 
 def status(config: ConfigOption = None, profile: ProfileOption = None, json: JsonOption = False) -> int:
@@ -77,8 +79,7 @@ def release(
 ) -> int:
     """Release the emergency stop; a store that is not there yet is made."""
     plane = plane_of(settings_of(config, profile))
-    if not plane.path.exists():
-        plane.create()
+    plane.create()
     return show(plane.release(reason), json=json)
 
 

@@ -8,11 +8,14 @@ because the key lies on the same host.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,12 +131,50 @@ def load_key(path: Path) -> HostKey:
     return HostKey(public=private.public_key().public_bytes_raw().hex(), _private=private)
 
 
-def recorded_key(tx: Transaction) -> str:
-    """The public key of the host as the audit recorded it last; empty where none was made."""
+def is_recorded(tx: Transaction, settings: Settings) -> bool:
+    """Whether this host has a key and the audit knows it."""
+    try:
+        return load_key(key_path(settings)).public in recorded_keys(tx)
+    except OpsError:
+        # One that was recorded and is gone is not made anew in passing: somebody has to notice.
+        return platform.node() in recorded_keys(tx).values()
+
+
+def record_key(tx: Transaction, settings: Settings, *, at: datetime, actor: str) -> None:
+    """Make the host's key where this host never had one, and record its public half.
+
+    Raises:
+        UsageError: it cannot be made or read.
+    """
+    if not is_recorded(tx, settings):
+        _record(tx, make_key(key_path(settings)), at=at, actor=actor, reason="the store was made")
+
+
+def renew_key(tx: Transaction, settings: Settings, *, at: datetime, actor: str, reason: str) -> HostKey:
+    """Put a new key in the place of the host's, in a recorded act. Older checkpoints keep the signatures they have.
+
+    Raises:
+        UsageError: it cannot be made.
+    """
+    path = key_path(settings)
+    with contextlib.suppress(FileNotFoundError):
+        path.rename(path.with_name(f".{path.name}.{os.urandom(6).hex()}.old"))
+    key = make_key(path)
+    _record(tx, key, at=at, actor=actor, reason=reason)
+    return key
+
+
+def _record(tx: Transaction, key: HostKey, *, at: datetime, actor: str, reason: str) -> None:
+    detail = {"public_key": key.public, "key_id": key.id, "reason": reason}
+    tx.audit(at=at, actor=actor, action=KEY_MADE, subject=platform.node(), detail=detail)
+
+
+def recorded_keys(tx: Transaction) -> dict[str, str]:
+    """The public keys that the audit knows, with the name of the host of each."""
     audit = schema.audit
-    wanted = select(audit.c.detail).where(audit.c.action == KEY_MADE).order_by(audit.c.seq.desc()).limit(1)
-    found = tx.execute(wanted).scalar()
-    return "" if found is None else str(json.loads(found).get("public_key", ""))
+    wanted = select(audit.c.subject, audit.c.detail).where(audit.c.action == KEY_MADE).order_by(audit.c.seq)
+    rows = map(tuple, tx.execute(wanted).all())
+    return {str(json.loads(detail).get("public_key", "")): str(host) for host, detail in rows}
 
 
 def checkpoint(tx: Transaction, key: HostKey | None) -> dict[str, object]:

@@ -164,13 +164,19 @@ def accept(plane: ControlPlane, settings: Settings, reason: str, *, actor: str |
         return changed
 
 
+def is_accepted(tx: Transaction) -> bool:
+    """Whether anybody ever accepted contracts in this store."""
+    audit = schema.audit
+    return tx.execute(select(audit.c.seq).where(audit.c.action == ACCEPTED).limit(1)).first() is not None
+
+
 def accept_first(tx: Transaction, plane: ControlPlane, settings: Settings) -> None:
     """Accept what lies there when a store is made: whoever makes the store answers for it. Later changes need `accept`.
 
     Raises:
         Refused: a contract cannot be read.
     """
-    if _last_accepted(tx) is None:
+    if not is_accepted(tx):
         _write(tx, settings, reason="the store was made", at_plane=plane, actor=plane.actor)
 
 

@@ -39,6 +39,7 @@ class ControlPlane:
         actor: who acts, unless a call says otherwise; the command line gives the login name.
         busy_timeout_s: how long to wait for others who use the store, in seconds.
         changed: called after each committed change of the control state, to bring mirrors up to date; never raises.
+        created: called by `create` once the store is there, for what else belongs to a store.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class ControlPlane:
         actor: str = model.NOBODY,
         busy_timeout_s: float = BUSY_TIMEOUT_S,
         changed: Callable[[], None] = lambda: None,
+        created: Callable[[], None] = lambda: None,
     ) -> None:
         self.location = StoreLocation.of(place)
         self._clock = clock
         self._actor = model.tidy(actor, model.NOBODY)
         self._busy_timeout_s = busy_timeout_s
         self._changed = changed
+        self._created = created
 
     @property
     def path(self) -> Path:
@@ -84,7 +87,9 @@ class ControlPlane:
             StoreUnusable: it cannot be made, or one is there that cannot be trusted.
         """
         with self._connect(create=True) as store, store.snapshot() as found:
-            return _latched(found.state, files.read_latch(self.path))
+            state = _latched(found.state, files.read_latch(self.path))
+        self._created()
+        return state
 
     def state(self) -> ControlState:
         """The state that counts now. Never raises for the store's sake: what cannot be known is stopped."""
@@ -151,6 +156,8 @@ class ControlPlane:
         )
         # After the commit: a crash in between leaves the latch, so it leaves it stopped.
         files.remove_latch(self.path, latch)
+        if latch is not None:
+            self._changed()
         return state
 
     def set_gate(

@@ -7,6 +7,7 @@ or accepted in between: a file that an exporter was just writing is nobody's doi
 from __future__ import annotations
 
 import hashlib
+import platform
 import pwd
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -143,13 +144,13 @@ def _of_store(tx: Transaction, settings: Settings) -> Iterator[Breach]:
     if problem := tickets.problem(tx):
         yield Breach(area="tickets", where="table ticket", what=problem)
     yield from _of_receipts(tx)
-    public = checkpoint.recorded_key(tx)
-    if public:
-        path = checkpoint.key_path(settings)
-        try:
-            if checkpoint.load_key(path).public != public:
-                yield Breach(area="chain", where=str(path), what="the host's key is not the one that was recorded")
-        except OpsError as error:
+    path = checkpoint.key_path(settings)
+    known = checkpoint.recorded_keys(tx)
+    try:
+        if known and checkpoint.load_key(path).public not in known:
+            yield Breach(area="chain", where=str(path), what="the host's key is not one that was recorded")
+    except OpsError as error:
+        if platform.node() in known.values():
             yield Breach(area="chain", where=str(path), what=error.what)
 
 
