@@ -20,14 +20,15 @@ from ops_core.api.bodies import (
     reading,
 )
 from ops_core.api.context import ANONYMOUS, FromCaller, InContext, no_query
-from ops_core.clock import isoformat
+from ops_core.clock import isoformat, new_run_id
 from ops_core.control import model
 from ops_core.control.model import ControlState, Gate
 from ops_core.control.model.live_fire import external_send
 from ops_core.control.model.texts import instant_text
 from ops_core.control.model.window import remaining_s, window_status
-from ops_core.control.people import APPROVAL_PREFIX, approve_window, request_window, revoke_window
-from ops_core.control.running import engage_and_end, running_now
+from ops_core.control.people import approve_window, request_window, revoke_window
+from ops_core.control.people.keys import signed_bytes
+from ops_core.control.running import engage_and_end, open_works
 
 router = APIRouter(prefix="/api", dependencies=[Depends(no_query)])
 NONE = "NONE"
@@ -60,7 +61,9 @@ def self_test(context: InContext) -> dict[str, Any]:
 def stop(context: InContext) -> dict[str, Any]:
     """The emergency stop, with who changed it, when and why, and the works that run."""
     plane = context.plane()
-    return {**stop_of(plane.state()), "running": [work.as_dict() for work in running_now(plane)]}
+    state = plane.state()
+    running = [] if state.problem else [work.as_dict() for work in open_works(plane)]
+    return {**stop_of(state), "running": running}
 
 
 @router.post("/emergency_stop", summary="Engage or release the emergency stop.", openapi_extra=documented(StopBody))
@@ -120,10 +123,11 @@ def ask_for_window(
     from ops_core.push import offer
 
     operator = caller.operator(Act.WINDOW)
+    run_id = new_run_id(context.now())
     state = request_window(
         context.plane(operator.name),
-        lambda change, run_id: offer(change, context.settings, run_id),
-        operator=operator,
+        lambda change: offer(change, context.settings, run_id),
+        operator=operator.name,
         reason=body.reason,
         duration_s=60 * body.duration_minutes,
     )
@@ -242,7 +246,7 @@ def approvals_of(state: ControlState, now: datetime) -> dict[str, Any]:
         "keys": [{"operator": given.operator, "at": instant_text(given.at)} for given in window.approvals],
         "keys_needed": model.KEYS_NEEDED,
         "permit_digest": window.permit_digest,
-        "signed_text": APPROVAL_PREFIX + window.permit_digest,
+        "signed_text": signed_bytes(window.permit_digest).decode("ascii"),
         "problem": state.problem,
     }
 

@@ -22,10 +22,11 @@ def health(context: InContext) -> dict[str, Any]:
     """OK or STOPPED, the outcome of the last cycle, and what was missed."""
     plane, now = context.plane(), context.now()
     state = plane.state()
-    last, missed = None, ()
+    last: dict[str, Any] | None = None
+    missed: tuple[str, ...] = ()
     if not state.problem:
-        from ops_core.cycle import latest
-        from ops_core.cycle import missed as missed_slots
+        from ops_core.cycle.records import latest
+        from ops_core.cycle.records import missed as missed_slots
 
         with plane.snapshot() as found:
             last, missed = latest(found), missed_slots(context.settings, found, now)
@@ -60,7 +61,7 @@ def run_cycle(
 @router.get("/scheduler/latest", summary="The receipt of the latest cycle.")
 def scheduler_latest(context: InContext) -> dict[str, Any]:
     """The receipt's own fields, and the same in `rows`."""
-    from ops_core.cycle import latest
+    from ops_core.cycle.records import latest
 
     with context.plane().snapshot() as found:
         return rows_of(latest(found))
