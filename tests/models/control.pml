@@ -1,6 +1,6 @@
 /* Two keys, a window that is used once, the emergency stop, burn before fire, at-most-once sending, crashes, recovery.
 
-   test_control_model.py says which code each part stands for, and runs this. One `atomic` is one transaction, or one
+   test_protocol_model.py says which code each part stands for, and runs this. One `atomic` is one transaction, or one
    effect outside; between two of them everybody else may move, and whoever fires may die. Time is not modelled: an
    open window may run out at any moment. People are 1, 2 and 3; that it is always 1 who asks loses nothing, since their
    names stand nowhere else. Each `#ifdef` that is not a size is a planted mistake, and has to be found.            */
