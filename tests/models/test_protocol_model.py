@@ -79,12 +79,10 @@ def assert_searched_whole(said: str) -> None:
 
 
 def test_the_protocol_keeps_its_promises_in_every_order(tmp_path: Path) -> None:
-    """At most once; only with window, keys and sender burnt; nothing after an acknowledged stop; one winner a window.
-
-    And all that is written in the model happens in some order, but that the one who asked approves.
-    """
+    """At most once; only with window, keys and sender burnt; nothing after an acknowledged stop; one winner a window."""
     said = search(tmp_path, optimise="-O2")
     assert_searched_whole(said)
+    # All that is written in the model happens in some order, but that the one who asked approves.
     never = re.findall(r"control\.pml:\d+, state \d+, \"(.*)\"$", said, re.MULTILINE)
     assert [what for what in never if what != "-end-"] == ["key2[(asked-1)] = 1", "((key1[(asked-1)]==0))", "else"]
 

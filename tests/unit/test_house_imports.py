@@ -41,7 +41,7 @@ PLANTED = {
     "a lower floor imports a higher one": ("config.py", "import ops_core.control.model"),
     "siblings import each other": ("decision/match.py", "import ops_core.probes.registry"),
     "a decision does I/O": ("decision/match.py", "import subprocess"),
-    "a transition asks for the time": ("control/model.py", "import time"),
+    "a transition asks for the time": ("control/model/gate.py", "import time"),
     "a report looks behind its data": ("report/text.py", "import ops_core.control.model"),
     "pytest creeps in": ("control/service.py", "import pytest"),
     "content is imported": ("config.py", "import checks.observe.check_health"),
