@@ -39,7 +39,8 @@ from ops_core.errors import Refused
 plane = ControlPlane(Path(sys.argv[1]), SystemClock(), actor="worker")
 try:
     with registered(plane, "cycle") as work:
-        child = subprocess.Popen(["sleep", "60"], env=work.environ, start_new_session=True)
+        quiet = {{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}}
+        child = subprocess.Popen(["sleep", "60"], env=work.environ, **quiet)
         print(os.getpid(), child.pid, work.id, flush=True)
         {body}
 except Refused as error:

@@ -13,8 +13,8 @@ from ops_core.incident.progress import State
 from ops_core.remediation.plan import Plan
 from ops_core.remediation.runner import StepState
 
-# One more than a rollback that recovers commits.
-COMMITS = 19
+# One more than a rollback that recovers commits, among them that its work has begun and has ended.
+COMMITS = 21
 
 
 class Cut(BaseException):
@@ -94,7 +94,7 @@ def test_a_fresh_incident_makes_as_many_commits_as_the_test_above_cuts(world):
     assert len(seen) == COMMITS - 1
 
 
-def interrupted(world, after_commit=8):
+def interrupted(world, after_commit=9):
     """An incident that was cut off: by default when its second step, the swap of the link, was done and recorded."""
     with cut_at(after_commit, after=True):
         world.run()
@@ -126,7 +126,7 @@ def test_what_was_begun_is_finished(world):
 
 def test_what_was_left_alone_for_too_long_is_closed_and_looked_at_anew(world):
     """After ten minutes the old incident is ended, with what became of its steps; the new look decides."""
-    old = interrupted(world, after_commit=7)
+    old = interrupted(world, after_commit=8)
     world.clock.ahead_s = RECOVER_S + 60
     outcome = world.run()
     view = incident_view(world.settings, world.plane, world.clock, old)
