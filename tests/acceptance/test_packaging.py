@@ -16,7 +16,7 @@ from support import ROOT, project_files
 
 pytestmark = pytest.mark.slow
 
-CONTENT = {"checks", "deploy", "remediations", "templates", "ops.toml"}
+CONTENT = {"checks", "deploy", "docs", "remediations", "templates", "ops.toml"}
 
 
 def run(*argv: str | Path, cwd: Path, expect: int = 0) -> str:
@@ -152,3 +152,14 @@ def test_the_shipped_checks_stand_beside_the_users_own(installed: Path, tmp_path
     printed = run(*argv, cwd=tmp_path)
     assert "check_disk.py::" in printed
     assert "check_health.py::check_health_answers_200" in printed
+
+
+def test_a_schedule_brings_its_scripts(installed: Path, tmp_path: Path) -> None:
+    """From an installed package, `ops schedule install` puts the shipped scripts into the repository, and they run."""
+    run(installed / "ops", "init", cwd=tmp_path)
+    run(installed / "ops", "schedule", "install", "--synology", "--yes", cwd=tmp_path)
+    for name in ("run_ops.sh", "run_ops_cycle.sh", "run_daily_ops.sh"):
+        assert (tmp_path / "deploy" / name).read_bytes() == (ROOT / "deploy" / name).read_bytes()
+    script = tmp_path / "deploy" / "run_ops_cycle.sh"
+    printed = run("/usr/bin/env", f"OPS_PROGRAM={installed / 'ops'}", script, "--help", cwd=tmp_path)
+    assert "Usage: ops cycle" in printed
