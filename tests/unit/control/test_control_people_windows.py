@@ -158,6 +158,7 @@ def test_a_clock_that_goes_back_opens_nothing(plane, keys, clock):
 def test_while_stopped_nothing_is_requested_or_approved(plane, keys, store_path):
     """Neither by the stop in the store nor by the latch beside it; taking back is always allowed."""
     digest = requested(plane).permit_digest
+    store_path.parent.mkdir(exist_ok=True)
     (store_path.parent / "EMERGENCY_STOP").touch()
     with pytest.raises(Refused, match="emergency stop"):
         approve_window(plane, operator="lee", signature=sign(keys["lee"], digest))
