@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import Self
 
 HEAD_END = b"\r\n\r\n"
 PATIENCE_S = 30.0
@@ -77,11 +78,11 @@ class BotApi:
         """The texts that arrived, in their order."""
         return [told.text for told in self.ledger]
 
-    def __enter__(self) -> BotApi:
+    def __enter__(self) -> Self:
         self._acceptor.start()
         return self
 
-    def __exit__(self, kind: type | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self._ended.set()
         self.release.set()
         with contextlib.suppress(OSError):
@@ -158,9 +159,7 @@ def _read(connection: socket.socket) -> Told | None:
             return None
         body += chunk
     values = json.loads(body)
-    return Told(
-        path=lines[0].split(" ")[1], text=values["text"], chat=values["chat_id"], fields=tuple(sorted(values))
-    )
+    return Told(path=lines[0].split(" ")[1], text=values["text"], chat=values["chat_id"], fields=tuple(sorted(values)))
 
 
 def _response(status: int, body: bytes, more: Iterable[str] = ()) -> bytes:
