@@ -9,7 +9,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-CONTENT = ("checks", "deploy", "remediations", "templates", "ops.toml")
+CONTENT = ("checks", "deploy", "docs/contracts", "remediations", "templates", "ops.toml")
 
 
 class ContentHook(BuildHookInterface[Any]):

@@ -13,6 +13,8 @@ from ops_core.cli.options import JsonOption, actor, clock
 from ops_core.cli.output import say, say_json
 from ops_core.errors import OpsError, Refused
 
+ALLOWLIST = "docs/contracts/execution_allowlist_v1.json"
+
 
 def register(app: typer.Typer, verb: str, line: str) -> None:
     """Add the verb to `ops`."""
@@ -26,13 +28,15 @@ def init(
 ) -> int:
     """Write ops.toml, a check of your own, its row in the decision table, and a control store that is released."""
     from ops_core.config import load_settings
-    from ops_core.control.service import ControlPlane
+    from ops_core.content import content_dir
+    from ops_core.control.opening import plane_of
 
     target = scaffold.TARGET_EXAMPLE if url is None else scaffold.TARGET.format(name=target_name(url), url=url)
     files = {
         "ops.toml": scaffold.OPS_TOML.format(target=target),
         "checks/observe/check_disk.py": scaffold.CHECK_DISK,
         "remediations/decisions.toml": scaffold.DECISIONS,
+        ALLOWLIST: (content_dir() / ALLOWLIST).read_text(encoding="utf-8"),
         ".gitignore": scaffold.GITIGNORE,
     }
     present = [name for name in files if name != ".gitignore" and (folder / name).exists()]
@@ -45,7 +49,7 @@ def init(
     written = write(folder, files)
     try:
         settings = load_settings(folder / "ops.toml", "default", {})
-        plane = ControlPlane(settings.control_store, clock(), actor=actor())
+        plane = plane_of(settings, clock(), actor())
         plane.create()
         plane.release("a new repository, made by ops init")
     except OpsError:
@@ -56,7 +60,7 @@ def init(
         say_json({"folder": str(folder.resolve()), "written": written, "control_store": str(settings.control_store)})
         return 0
     say(f"made a repository of checks in {folder.resolve()}")
-    for name in [*written, "state/control.db  (emergency stop released, gate DRY_RUN)"]:
+    for name in [*written, "control/control.db  (emergency stop released, gate DRY_RUN)"]:
         say(f"  {name}")
     say()
     say("next")

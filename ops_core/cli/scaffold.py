@@ -75,6 +75,8 @@ action = { en = "find what grows and make room", ko = "용량을 차지하는 �
 """
 
 GITIGNORE = """\
+control/
+logs/
 state/
 reports/
 __pycache__/

@@ -16,7 +16,7 @@ from support import ROOT, project_files
 
 pytestmark = pytest.mark.slow
 
-CONTENT = {"checks", "deploy", "docs", "remediations", "templates", "ops.toml"}
+CONTENT = {"checks", "deploy", "remediations", "templates", "ops.toml"}
 
 
 def run(*argv: str | Path, cwd: Path, expect: int = 0) -> str:
@@ -80,7 +80,7 @@ def packages(environment: Path) -> set[str]:
 
 
 def test_the_wheel_holds_the_package_and_its_content(source: Path, wheel: Path) -> None:
-    """In the wheel are ops_core, and inside it, as data, the checks, remediations, templates and ops.toml. No more."""
+    """In the wheel are ops_core, and inside it, as data, checks, contracts, remediations, templates and ops.toml. No more."""
     expected = set()
     for path in source.rglob("*"):
         name = str(path.relative_to(source))
@@ -89,7 +89,7 @@ def test_the_wheel_holds_the_package_and_its_content(source: Path, wheel: Path) 
         top = name.partition("/")[0]
         if top == "ops_core":
             expected.add(name)
-        elif top in CONTENT:
+        elif top in CONTENT or name.startswith("docs/contracts/"):
             expected.add(f"ops_core/content/{name}")
     assert {name for name in contents(wheel) if ".dist-info/" not in name} == expected
     assert {"ops_core/py.typed", "ops_core/content/ops.toml"} <= expected

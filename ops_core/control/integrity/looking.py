@@ -198,7 +198,11 @@ def _rename_aside(folder: int, name: str) -> None:
 
 
 def _look_in(folder: int, name: str, keep_bytes: int, read_max_bytes: int) -> Seen:
-    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        # When a name left the folder is not recorded; that the folder was changed then, or later, is.
+        return Seen(kind=ABSENT, changed_at=_instant(os.fstat(folder).st_mtime))
     kind = _kind(found.st_mode)
     if kind != FILE:
         return _seen(found, kind)
