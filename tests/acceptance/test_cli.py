@@ -87,7 +87,7 @@ def test_emergency_stop_and_gate(repository: Path) -> None:
     wrong = ops("gate", "set", "WIDE_OPEN", "--reason", "x", cwd=repository)
     assert (wrong.returncode, "DRY_RUN" in wrong.stderr) == (64, True)
     assert ops("gate", "set", "MOCK_ONLY", "--reason", "a drill", cwd=repository).returncode == 0
-    for file in (repository / "state").iterdir():
+    for file in (repository / "control").iterdir():
         file.unlink()
     assert "ENGAGED" in ops("estop", "status", cwd=repository).stdout
     assert ops("observe", cwd=repository).returncode == 1
