@@ -193,7 +193,8 @@ class _Asker:
                     return _again(closed)
             modes = modes_in(plane, change, now)
             receipt = receipts.begun(
-                run_id=new_run_id(now),
+                # With the number of its audit row: unique, and in order within a second.
+                run_id=new_run_id(now, f"{change.head[0] + 1:06d}"),
                 slot=self.slot,
                 actor=plane.actor,
                 request_types=self.types,
