@@ -3,28 +3,36 @@
 SQLite runs with a rollback journal and `synchronous=EXTRA`: a change that was acknowledged survives a power cut, and
 one that was not is undone by whoever opens the store next. (Write-ahead logging has a corruption bug in SQLite versions
 still shipped.) On PostgreSQL writers take the control row first, so that there too one change follows the other.
+
+An engine is only a recipe: it holds no connection. It is kept because it also holds the statements it has compiled.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Engine, NullPool, create_engine, make_url, text
+from sqlalchemy import Connection, Engine, NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ops_core.control.location import StoreLocation
-from ops_core.control.problems import StoreBusy, StoreConflict, StoreUnusable, from_sqlite, missing
+from ops_core.control.problems import StoreBusy, StoreConflict, StoreUnusable, from_sqlite, untrusted
 from ops_core.control.shape import Query
 from ops_core.errors import OpsError
 
 BUSY_TIMEOUT_MAX_S = 60.0
-CONNECT_TIMEOUT_S = 5
-STATEMENT_TIMEOUT_S = 30
+MAKING_KEY = 0x4F50_5343
+ENGINES_KEPT = 16
+SAID_MAX_CHARS = 300
 _BUSY = frozenset({"55P03", "40001", "40P01"})  # lock not available, serialization failure, deadlock
-_MISSING = frozenset({"42P01", "3D000"})  # no such table, no such database
+_LATCH = "bring the database back; until then it is stopped, and can be stopped by the latch file"
+_RELATIONS = (
+    "SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace "
+    "WHERE n.nspname = current_schema()"
+)
 
 
 def open_connection(location: StoreLocation, busy_timeout_s: float) -> Connection:
@@ -38,24 +46,21 @@ def open_connection(location: StoreLocation, busy_timeout_s: float) -> Connectio
         return _engine(location, timeout_s).connect()
 
 
-def begin_write(connection: Connection, location: StoreLocation, busy_timeout_s: float) -> None:
+def begin_write(connection: Connection, location: StoreLocation) -> None:
     """Begin a transaction in which nobody else can change the store."""
-    if not location.url:
+    if location.url:
+        connection.exec_driver_sql("SELECT id FROM control_state WHERE id = 1 FOR UPDATE")
+    else:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-        return
-    timeout_ms = round(1000 * min(max(busy_timeout_s, 0.001), BUSY_TIMEOUT_MAX_S))
-    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {timeout_ms}")
-    connection.exec_driver_sql("SET LOCAL synchronous_commit = on")
-    connection.exec_driver_sql("SELECT id FROM control_state WHERE id = 1 FOR UPDATE")
 
 
 def begin_read(connection: Connection, location: StoreLocation) -> None:
     """Begin a transaction that sees the store as it is at one instant and cannot change it."""
-    if not location.url:
+    if location.url:
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    else:
         connection.exec_driver_sql("PRAGMA query_only = ON")
         connection.exec_driver_sql("BEGIN")
-        return
-    connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
 
 def end_read(connection: Connection, location: StoreLocation) -> None:
@@ -65,10 +70,45 @@ def end_read(connection: Connection, location: StoreLocation) -> None:
         connection.rollback()
 
 
+def begin_migration(connection: Connection, location: StoreLocation) -> None:
+    """Begin a transaction in which nobody else can even read the store."""
+    if location.url:
+        connection.exec_driver_sql("LOCK TABLE control_state IN ACCESS EXCLUSIVE MODE")
+    else:
+        # Tables that others refer to are made anew; that nothing refers to nowhere is checked at the end.
+        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+        connection.exec_driver_sql("BEGIN EXCLUSIVE")
+
+
+def commit(connection: Connection, location: StoreLocation) -> None:
+    """End a transaction so that its change is there for good.
+
+    Raises:
+        StoreBusy: others prevent it. The change was not made.
+        StoreUnusable: it cannot be made; or a database went away and nobody knows whether it was made.
+    """
+    try:
+        connection.commit()
+    except DBAPIError as error:
+        if location.url and error.connection_invalidated:
+            raise StoreUnusable(
+                "the database went away while a change was being recorded: it may be there, or not",
+                where=location.shown,
+                next_step="once it is back, look first: ops store show, then ops estop status",
+            ) from None
+        raise
+
+
 def is_there(connection: Connection) -> bool:
-    """Whether a PostgreSQL schema holds a control store, or an older program's."""
-    found = connection.exec_driver_sql("SELECT to_regclass('alembic_version')").scalar_one()
-    return found is not None
+    """Whether the PostgreSQL schema that the address names holds anything."""
+    return bool(connection.exec_driver_sql(_RELATIONS).scalar_one())
+
+
+def lock_for_making(connection: Connection) -> None:
+    """Let nobody else make a store in this PostgreSQL schema until the transaction ends."""
+    connection.exec_driver_sql(
+        f"SELECT pg_advisory_xact_lock({MAKING_KEY}, hashtext(coalesce(current_schema(), '')))"  # a number of ours
+    )
 
 
 def query_of(connection: Connection) -> Query:
@@ -100,6 +140,7 @@ def translated(location: StoreLocation) -> Iterator[None]:
     except DBAPIError as error:
         raise _told(location, error) from None
     except SQLAlchemyError as error:
+        # Its text quotes the statement with its values: only what kind it is may be told.
         raise StoreUnusable(f"the control store cannot be used: {type(error).__name__}", where=location.shown) from None
 
 
@@ -108,30 +149,39 @@ def _told(location: StoreLocation, error: DBAPIError) -> OpsError:
     if isinstance(original, sqlite3.Error):
         return from_sqlite(location, original)
     state = str(getattr(original, "sqlstate", None) or "")
+    said = _said(location, original)
     if state in _BUSY:
         return StoreBusy("the control store is locked by another process", where=location.shown, next_step="try again")
-    if state in _MISSING:
-        return missing(location)
     if state.startswith("23"):
-        return StoreConflict("the change contradicts what is recorded", where=location.shown)
-    # The text of a connection error may quote the whole connection string.
-    why = f"SQLSTATE {state}" if state else "the database does not answer"
-    return StoreUnusable(
-        f"the control store cannot be used: {why}",
-        where=location.shown,
-        next_step="look after the database; until then `touch` of the latch file stops everything",
-    )
+        return StoreConflict(f"the change contradicts what is recorded: {said}", where=location.shown)
+    if state in {"42P01", "42703"}:  # no such table, no such column
+        return untrusted(location, said)
+    if state == "3F000":
+        return StoreUnusable(
+            "the schema that the address of the control store names does not exist",
+            where=location.shown,
+            next_step="CREATE SCHEMA …, owned by the user of the address",
+        )
+    return StoreUnusable(f"the control store cannot be used: {said}", where=location.shown, next_step=_LATCH)
 
 
+def _said(location: StoreLocation, error: object) -> str:
+    """What PostgreSQL says, in one line, without the values of a row and without the password."""
+    diagnosis = getattr(error, "diag", None)
+    words = " ".join(str(getattr(diagnosis, "message_primary", None) or error).split()) or type(error).__name__
+    if location.password:
+        words = words.replace(location.password, "…")
+    return words[:SAID_MAX_CHARS]
+
+
+@functools.lru_cache(maxsize=ENGINES_KEPT)
 def _engine(location: StoreLocation, timeout_s: float) -> Engine:
     if location.url:
-        url = make_url(location.url).set(drivername="postgresql+psycopg", password=location.password or None)
-        options = {
-            "connect_timeout": CONNECT_TIMEOUT_S,
-            "options": f"-c statement_timeout={STATEMENT_TIMEOUT_S * 1000} {url.query.get('options', '')}".strip(),
-        }
-        return create_engine(url.difference_update_query(["options"]), poolclass=NullPool, connect_args=options)
-    return create_engine("sqlite://", poolclass=NullPool, creator=_file(location, timeout_s))
+        # Only here: psycopg is there only where it was asked for.
+        from ops_core.control.postgresql import engine
+
+        return engine(location, timeout_s)
+    return create_engine("sqlite://", poolclass=NullPool, hide_parameters=True, creator=_file(location, timeout_s))
 
 
 def _file(location: StoreLocation, timeout_s: float) -> Callable[[], sqlite3.Connection]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
+
+_SECRETS = re.compile(r"(?<=:)[^:@/]*(?=@)|(?<=password=)[^&]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,13 +20,13 @@ class StoreLocation:
     """
 
     path: Path
-    url: str = ""
+    url: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
 
     @property
     def shown(self) -> str:
         """The place as people read it: without a password."""
-        return self.url or str(self.path)
+        return _SECRETS.sub("…", self.url) if self.url else str(self.path)
 
     @classmethod
     def of(cls, place: Path | StoreLocation) -> StoreLocation:

@@ -46,6 +46,11 @@ def untrusted(place: Path | StoreLocation, problem: str, next_step: str = "") ->
     )
 
 
+def distrusted(place: Path | StoreLocation, error: Exception) -> StoreUnusable:
+    """The error for what a proof, or a statement of ours, failed with; what knows a way out says it."""
+    return untrusted(place, str(error) or type(error).__name__, getattr(error, "next_step", ""))
+
+
 def from_sqlite(place: Path | StoreLocation, error: sqlite3.Error) -> OpsError:
     """The error for what SQLite said about the store."""
     name = getattr(error, "sqlite_errorname", "") or ""

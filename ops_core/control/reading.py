@@ -18,7 +18,7 @@ from ops_core.clock import isoformat
 from ops_core.control import files, shape, verified
 from ops_core.control.location import StoreLocation
 from ops_core.control.model import ControlState, effective_gate
-from ops_core.control.problems import StoreMissing, from_sqlite, untrusted
+from ops_core.control.problems import StoreMissing, distrusted, from_sqlite
 from ops_core.control.shape import Query
 from ops_core.control.verified import GoodVersion, Recorded
 from ops_core.errors import OpsError
@@ -45,7 +45,8 @@ def read_control(
     except OpsError as error:
         problem = error.what + (f" (next: {error.next_step})" if error.next_step else "")
     except Exception as error:  # noqa: BLE001 — a damaged file may fail in any way; whichever it is, it is stopped
-        problem = f"the control store cannot be trusted: {error}"
+        told = distrusted(location, error)
+        problem = f"{told.what} (next: {told.next_step})"
     # Read after the store, as everywhere: an engaging that found the store unusable meanwhile must not be missed.
     latch = files.read_latch(location.path)
     if state is None or problem:
@@ -86,7 +87,7 @@ def read_last_good(
     except OpsError:
         raise
     except Exception as error:  # noqa: BLE001 — a damaged file may fail in any way
-        raise untrusted(location, str(error)) from None
+        raise distrusted(location, error) from None
 
 
 @contextlib.contextmanager

@@ -257,7 +257,8 @@ log_mark = Table(
 )
 
 for _trigger in shape.TRIGGERS.values():
-    event.listen(audit, "after_create", DDL(_trigger).execute_if(dialect="sqlite"))
+    _made = DDL(_trigger)  # type: ignore[no-untyped-call]  # SQLAlchemy has not annotated it
+    event.listen(audit, "after_create", _made.execute_if(dialect="sqlite"))
 
 Index("ix_audit_action", audit.c.action)
 Index("ix_outbox_state", outbox.c.state)

@@ -105,6 +105,12 @@ _DATABASE_OTHERS = (
 Query = Callable[[str, Mapping[str, object]], Sequence[tuple[Any, ...]]]
 
 
+class OtherRevision(ValueError):
+    """A store of another program: nothing is wrong with it, but this program cannot read it."""
+
+    next_step = f"{MIGRATE_COMMAND} brings an older one up to date; a newer one needs a newer program"
+
+
 def check_file(query: Query) -> None:
     """Check that an SQLite file is a control store of the revision that we know, with exactly our tables.
 
@@ -175,15 +181,12 @@ def _check(query: Query, found: set[str], wanted: set[str]) -> None:
     tables = {line.removeprefix("table ") for line in found if line.startswith("table ")}
     if "alembic_version" not in tables:
         if "schema_version" in tables:
-            raise ValueError(f"it was made by an older program: {MIGRATE_COMMAND} brings it up to date")
+            raise OtherRevision(f"it was made by an older program ({MIGRATE_COMMAND} brings it up to date)")
         raise ValueError("its table alembic_version is missing")
     revisions = [row[0] for row in query("SELECT version_num FROM alembic_version", {})]
     if revisions != [REVISION]:
         shown = ", ".join(str(one) for one in revisions) or "none"
-        raise ValueError(
-            f"its schema revision is {shown}, this program knows {REVISION}: {MIGRATE_COMMAND} brings an older one up "
-            "to date, a newer one needs a newer program"
-        )
+        raise OtherRevision(f"its schema revision is {shown}, this program knows {REVISION}")
     missing, more = sorted(wanted - found), sorted(found - wanted)
     if missing or more:
         named = [f"{line} is missing" for line in missing] + [f"{line} is not ours" for line in more]

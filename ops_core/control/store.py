@@ -21,14 +21,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Executable, insert, select, update
+from sqlalchemy import Connection, CursorResult, Executable, insert, update
 
 from ops_core.clock import SystemClock, isoformat, parse_instant
-from ops_core.control import database, files, model, schema, shape, verified
+from ops_core.control import database, files, model, problems, schema, shape, verified
 from ops_core.control.audit import GENESIS_HASH, AuditRow, ChainCheck, next_row
 from ops_core.control.location import StoreLocation
 from ops_core.control.model import ControlState
-from ops_core.control.problems import StoreBusy, StoreConflict, StoreMissing, StoreUnusable, missing, untrusted
+from ops_core.control.problems import StoreBusy, StoreConflict, StoreMissing, StoreUnusable, from_sqlite, missing
 from ops_core.control.verified import STATE_COLUMNS, GoodVersion, Recorded
 
 __all__ = [
@@ -45,7 +45,6 @@ T = TypeVar("T")
 _DAMAGE = (ValueError, TypeError, KeyError, OverflowError, RecursionError, MemoryError, OSError)
 BUSY_TIMEOUT_S = 5.0
 MAX_SUBJECT_CHARS = 255
-MAKING_KEY = 0x4F505343
 
 
 class Transaction:
@@ -69,8 +68,12 @@ class Transaction:
 
     @property
     def store_id(self) -> str:
-        """What tells this store from every other one."""
-        return str(self._connection.execute(select(schema.store_info.c.store_id)).scalar_one())
+        """What tells this store from every other one.
+
+        Raises:
+            StoreUnusable: it does not prove itself.
+        """
+        return _believe(self._location, lambda: verified.read_store_id(self._query))
 
     def execute(self, statement: Executable) -> CursorResult[*tuple[Any, ...]]:
         """Run one statement of SQLAlchemy Core on tables of `schema`. A change belongs with an `audit` row."""
@@ -164,10 +167,9 @@ class Transaction:
 class Store:
     """An open control store. Made by `connect`; belongs to the thread that opened it."""
 
-    def __init__(self, location: StoreLocation, connection: Connection, busy_timeout_s: float) -> None:
+    def __init__(self, location: StoreLocation, connection: Connection) -> None:
         self.location = location
         self._connection = connection
-        self._busy_timeout_s = busy_timeout_s
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -179,8 +181,8 @@ class Store:
             StoreConflict: a constraint of the tables forbids the change.
         """
         with self._ended(commit=True):
-            with _distrusted(self.location):
-                database.begin_write(self._connection, self.location, self._busy_timeout_s)
+            with distrusted(self.location):
+                database.begin_write(self._connection, self.location)
             with database.translated(self.location):
                 yield Transaction(self.location, self._connection, self._proven())
 
@@ -193,7 +195,7 @@ class Store:
         """
         try:
             with self._ended(commit=False):
-                with _distrusted(self.location):
+                with distrusted(self.location):
                     database.begin_read(self._connection, self.location)
                 with database.translated(self.location):
                     yield Transaction(self.location, self._connection, self._proven())
@@ -208,7 +210,7 @@ class Store:
             StoreMissing: the database holds no store.
             StoreUnusable: naming what is wrong.
         """
-        with self._ended(commit=False), _distrusted(self.location):
+        with self._ended(commit=False), distrusted(self.location):
             query = database.query_of(self._connection)
             if not self.location.url:
                 self._connection.exec_driver_sql("BEGIN")
@@ -226,9 +228,9 @@ class Store:
     def _ended(self, *, commit: bool) -> Iterator[None]:
         try:
             yield
-            with _distrusted(self.location):
+            with distrusted(self.location):
                 if commit:
-                    self._connection.commit()
+                    database.commit(self._connection, self.location)
                 else:
                     self._connection.rollback()
         except BaseException:
@@ -264,12 +266,12 @@ def connect(
         if create and not files.exists(location.path):
             _create_file(location, now or SystemClock().now(), actor)
         files.check_store_file(location.path)
-    with _distrusted(location):
+    with distrusted(location):
         connection = database.open_connection(location, busy_timeout_s)
     with connection:
         if create and location.url:
             _create_schema(location, connection, now or SystemClock().now(), actor)
-        store = Store(location, connection, busy_timeout_s)
+        store = Store(location, connection)
         store.verify()
         yield store
 
@@ -313,13 +315,14 @@ def _create_file(location: StoreLocation, now: datetime, actor: str) -> None:
 
 def _create_schema(location: StoreLocation, connection: Connection, now: datetime, actor: str) -> None:
     try:
-        with database.translated(location):
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MAKING_KEY})")
+        with distrusted(location):
+            database.lock_for_making(connection)
             if not database.is_there(connection):
                 _fill(connection, now, actor)
             connection.commit()
     finally:
-        connection.rollback()
+        with contextlib.suppress(Exception):
+            connection.rollback()
 
 
 def _fill(connection: Connection, now: datetime, actor: str) -> None:
@@ -347,7 +350,7 @@ def _row_of(recorded: Recorded) -> dict[str, object]:
 
 
 @contextlib.contextmanager
-def _distrusted(location: StoreLocation) -> Iterator[None]:
+def distrusted(location: StoreLocation) -> Iterator[None]:
     """Say what the database says in our words, for statements of our own: nothing but the store can be to blame.
 
     What SQLite says about a damaged schema quotes it, and Python fails to decode that: no `sqlite3.Error`.
@@ -356,12 +359,12 @@ def _distrusted(location: StoreLocation) -> Iterator[None]:
         with database.translated(location):
             yield
     except sqlite3.Error as error:
-        raise untrusted(location, str(error)) from None
+        raise from_sqlite(location, error) from None
     except _DAMAGE as error:
-        raise untrusted(location, str(error) or type(error).__name__) from None
+        raise problems.distrusted(location, error) from None
 
 
 def _believe(location: StoreLocation, prove: Callable[[], T]) -> T:
     """Run a proof; where it fails, the store is unusable."""
-    with _distrusted(location):
+    with distrusted(location):
         return prove()

@@ -110,6 +110,17 @@ def prove_file(query: Query, path: Path) -> Recorded:
         OSError: the file cannot be looked at.
     """
     shape.check_file(query)
+    check_pages(query, path)
+    return prove(query)
+
+
+def check_pages(query: Query, path: Path) -> None:
+    """Check that an SQLite file is whole, as far as its length and SQLite itself can tell.
+
+    Raises:
+        ValueError: it is not.
+        OSError: it cannot be looked at.
+    """
     # SQLite takes a last page that was cut for a whole one if what is missing was empty. Nobody can be writing to the
     # file now: we are reading it.
     pages, page_bytes = (query(f"PRAGMA {name}", {})[0][0] for name in ("page_count", "page_size"))
@@ -118,7 +129,6 @@ def prove_file(query: Query, path: Path) -> Recorded:
     said = query("PRAGMA quick_check(1)", {})[0][0]
     if said != "ok":
         raise ValueError(f"SQLite finds it damaged: {said}")
-    return prove(query)
 
 
 def prove(query: Query) -> Recorded:
@@ -129,7 +139,21 @@ def prove(query: Query) -> Recorded:
     """
     recorded = read_recorded(query)
     check_tail(query, recorded)
+    read_store_id(query)
     return recorded
+
+
+def read_store_id(query: Query) -> str:
+    """What tells this store from every other one, proven by the row that its chain begins with.
+
+    Raises:
+        ValueError: it does not prove itself.
+    """
+    found = query("SELECT store_id FROM store_info", {})
+    first = audit_row(query, 1)
+    if len(found) != 1 or first is None or first.data.get("store_id") != found[0][0]:
+        raise ValueError("its id is not the one that audit row 1 recorded")
+    return str(found[0][0])
 
 
 def check_tail(query: Query, recorded: Recorded) -> None:
