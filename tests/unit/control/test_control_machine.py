@@ -18,6 +18,8 @@ from ops_core.control.reading import read_control, read_last_good
 from ops_core.control.service import ControlPlane
 from ops_core.errors import Refused, UsageError
 
+pytestmark = pytest.mark.slow  # every step opens the store a dozen times
+
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 REASONS = st.sampled_from(["fire", "상황 해제", "x" * 500])
 ACTORS = st.sampled_from(["kim", "lee"])
