@@ -9,9 +9,9 @@ from fastapi import APIRouter, Depends
 from ops_core.api.authority import Act
 from ops_core.api.bodies import CycleBody, EmptyBody, documented, reading
 from ops_core.api.context import Caller, FromCaller, InContext, no_query
-from ops_core.api.control_routes import modes
 from ops_core.clock import isoformat
 from ops_core.control.people import Forbidden, Unauthenticated
+from ops_core.control.views import modes
 
 router = APIRouter(prefix="/api/ops", dependencies=[Depends(no_query)])
 NO_DATA: dict[str, Any] = {"status": "no_data", "rows": []}

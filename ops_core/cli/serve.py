@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from ops_core.cli.options import ConfigOption, JsonOption, ProfileOption, clock, settings_of
+from ops_core.cli.options import ConfigOption, JsonOption, ProfileOption, actor, clock, settings_of
 from ops_core.cli.output import note, say, say_json
+from ops_core.config import Settings
 from ops_core.errors import OpsError
 
 BACKLOG = 128
@@ -34,6 +35,7 @@ def serve(
     from ops_core.api.app import create_app
 
     settings = settings_of(config, profile)
+    _recover(settings)
     host = settings.serve.host
     listener = _listen(host, settings.serve.port if port is None else port)
     with listener:
@@ -84,6 +86,18 @@ def _listen(host: str, port: int) -> socket.socket:
             next_step="ops serve --port …, or end what listens there",
         ) from None
     return listener
+
+
+def _recover(settings: Settings) -> None:
+    """Note what became of a live fire that was interrupted; where the store is not to be used, every answer says so."""
+    from ops_core.control.opening import plane_of
+    from ops_core.control.problems import StoreUnusable
+    from ops_core.push import recover
+
+    try:
+        recover(plane_of(settings, clock(), actor()))
+    except StoreUnusable as error:
+        note(f"ops: {error}")
 
 
 def _flush() -> None:
