@@ -39,7 +39,7 @@ def _request(raw: bytes) -> Mapping[str, Any]:
     """
     try:
         told = json.loads(raw) if len(raw) <= REQUEST_MAX_BYTES else None
-    except ValueError:
+    except (ValueError, RecursionError):
         told = None
     types = told.get("request_types") if isinstance(told, dict) else None
     texts = ("config", "actor") if isinstance(told, dict) else ()

@@ -274,6 +274,7 @@ def test_missed_slots_are_noticed_once(world):
     assert world.run()["result"] == "OK"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("zone", "at", "days"),
     [
