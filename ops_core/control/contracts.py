@@ -32,6 +32,12 @@ CONTRACTS_MAX = 150
 DEPTH_MAX = 4
 TYPES_MAX = 100
 NAME_MAX_CHARS = 200
+_KINDS = {
+    looking.ABSENT: "it is missing",
+    looking.LINK: "it is a link",
+    looking.FOLDER: "it is a folder",
+    looking.OTHER: "it is a pipe, a socket or a device",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,7 +249,7 @@ def _read(folder: Path, name: str) -> Contract:
     seen = looking.look(folder, name, read_max_bytes=CONTRACT_MAX_BYTES)
     problem = ""
     if seen.kind != looking.FILE:
-        problem = seen.why or f"it is {'missing' if seen.kind == looking.ABSENT else f'a {seen.kind}'}"
+        problem = seen.why or _KINDS.get(seen.kind, "it cannot be read")
     elif len(name) > NAME_MAX_CHARS or not name.isprintable():
         problem = "its name is too long or holds control characters"
     return Contract(

@@ -78,9 +78,17 @@ def follow(tx: Transaction, settings: Settings) -> None:
     )
     names = ("seq", "at", "actor", "event", "subject")
     lines = [json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False) for row in tx.execute(wanted).all()]
+    if _is_lost(tx, settings):
+        # Begun anew here, the log would only look cut; the next mark records that it is gone, and lets us go on.
+        return
     if lines and _append(settings, lines):
         tx.execute(delete(mirror).where(mirror.c.path == FOLLOWED))
         tx.execute(insert(mirror).values(path=FOLLOWED, digest=str(head), pending=0, exported_at=""))
+
+
+def _is_lost(tx: Transaction, settings: Settings) -> bool:
+    marked = tx.execute(select(schema.log_mark.c.path).where(schema.log_mark.c.path == OPS_LOG)).first()
+    return marked is not None and looking.kind_of(settings.logs_dir, OPS_LOG) == looking.ABSENT
 
 
 def due(tx: Transaction, now: datetime) -> bool:

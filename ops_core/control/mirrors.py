@@ -84,8 +84,8 @@ def _export(plane: ControlPlane, settings: Settings, snapshots: int) -> Exported
                 _note(tx, path, digest, pending=0, at=isoformat(now))
             for one in work.to_write:
                 _note_intent(tx, work, one)
-            logs.follow(tx, settings)
             logs.mark(tx, settings, now)
+            logs.follow(tx, settings)
         written, problems = _write(settings, work)
         if written:
             with plane.transaction() as tx:

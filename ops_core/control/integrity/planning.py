@@ -90,7 +90,7 @@ def _judge(settings: Settings, path: str, one: Shown | None, notes: dict[str, tu
 
 def _others(wanted: dict[str, Shown], notes: dict[str, tuple[str, str]], settings: Settings) -> list[str]:
     """Places where nothing of ours may be: what looks like a mirror and is none."""
-    found = [path for path in (LATEST_CYCLE, LATEST_FIRE) if path not in wanted]
+    found = [path for path in (LATEST_CYCLE, LATEST_FIRE) if path not in wanted and path not in notes]
     for folder, ending in OURS.items():
         root, below = place(settings, folder)
         listed = (f"{folder}/{name}" for name in looking.names(root, below) if name.endswith(ending))
