@@ -112,6 +112,8 @@ class BotApi:
         connection.settimeout(PATIENCE_S)
         with contextlib.suppress(OSError):
             if how == "cut_before":
+                # Only once something was sent: a connection that breaks earlier was never used.
+                connection.recv(1, socket.MSG_PEEK)
                 _reset(connection)
                 return
             told = _read(connection)

@@ -143,7 +143,9 @@ class TelegramSender:
                 trust_env=False,
                 follow_redirects=False,
                 verify=self.tls,
-                timeout=None,  # noqa: S113 — one limit stands around everything, in `send`
+                # One limit stands around everything, in `send`. Connecting ends before it: a handshake that is broken
+                # off from outside would leave its socket open.
+                timeout=httpx.Timeout(None, connect=0.8 * self.timeout_s),
                 headers={"content-type": "application/json", "accept-encoding": "identity"},
             ) as client,
             client.stream("POST", address, content=content, extensions={"trace": exchange.note}) as answer,
