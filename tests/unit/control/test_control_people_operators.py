@@ -27,6 +27,12 @@ from ops_core.errors import Refused, UsageError
 
 
 @pytest.fixture
+def plane(plane_anywhere):
+    """The store lies in a file once, and once in a database."""
+    return plane_anywhere
+
+
+@pytest.fixture
 def add(plane, tmp_path):
     """Adds an operator with a key of their own."""
 

@@ -84,6 +84,12 @@ def race(plane, acts):
 
 
 @pytest.fixture
+def plane(plane_anywhere):
+    """The store lies in a file once, and once in a database."""
+    return plane_anywhere
+
+
+@pytest.fixture
 def signatures(plane, tmp_path):
     """The signatures of three people over the window that a fourth one has requested."""
     plane.release("all well")

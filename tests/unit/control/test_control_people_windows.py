@@ -32,6 +32,12 @@ NAMES = ("kim", "lee", "park", "choi")
 
 
 @pytest.fixture
+def plane(plane_anywhere):
+    """The store lies in a file once, and once in a database."""
+    return plane_anywhere
+
+
+@pytest.fixture
 def keys(plane, tmp_path):
     """The key files of four operators, on a plane that is released."""
     plane.release("all well")
