@@ -31,13 +31,13 @@ class Limits:
 
     Args:
         clock: tells the time.
-        budget_s: seconds from now.
+        budget_s: seconds from the beginning of the work.
     """
 
     def __init__(self, clock: Clock, budget_s: float) -> None:
         self._clock = clock
         self._budget_s = budget_s
-        self._ends = clock.monotonic() + budget_s
+        self._ends = float("inf")
         self._must_end: Callable[[], str] = lambda: ""
         self._listening = False
         self._armed = False
@@ -47,9 +47,10 @@ class Limits:
         """Seconds of the budget that are left."""
         return max(0.0, self._ends - self._clock.monotonic())
 
-    def obey(self, must_end: Callable[[], str]) -> None:
-        """Ask this too: it says why everything has to end, or nothing."""
+    def begin(self, must_end: Callable[[], str]) -> None:
+        """The work begins now. `must_end` says why everything has to end, or nothing."""
         self._must_end = must_end
+        self._ends = self._clock.monotonic() + self._budget_s
 
     def check(self) -> None:
         """Go on if that is allowed.

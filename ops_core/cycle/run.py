@@ -25,11 +25,14 @@ from ops_core.cycle import receipts, records, slots
 from ops_core.cycle.alive import is_alive
 from ops_core.cycle.cutting import Limits
 from ops_core.cycle.sequence import Modes, barrier, modes_of
+from ops_core.cycle.turns import in_turn
 from ops_core.cycle.work import Job, Progress, work
 from ops_core.errors import Refused, UsageError
 
 CUT_OFF = "the process that ran it is gone: it was killed, or its host went down"
-WAIT_GRACE_S = 30.0
+WAIT_GRACE_S = 90.0
+# Nobody sits and waits for a cycle: it can be more patient with others than a person.
+BUSY_S = 15.0
 ASK_AGAIN_S = 0.1
 # Many may wait for one, and each question costs the one that works.
 ASK_AGAIN_MAX_S = 1.0
@@ -70,6 +73,7 @@ def run(
         StoreUnusable: the store stopped working while the cycle ran.
     """
     types = _fit_types(settings.cycle.request_types if request_types is None else request_types)
+    plane = plane.impatient(BUSY_S)
     key = _key_of(settings, plane, slot)
     if isinstance(key, dict):
         return key
@@ -131,6 +135,20 @@ class _Asker:
 
     def attempt(self) -> dict[str, Any] | None:
         """The receipt; None where another process runs the same slot just now."""
+        limits = Limits(self.plane.clock, self.settings.cycle.budget_s)
+        with limits.listening(), ExitStack() as stack:
+            with in_turn(self.settings.control_dir, self.plane.clock):
+                here = self._entered(stack)
+            if not isinstance(here, _Entered):
+                return here
+            progress = Progress()
+            if here.work is not None and barrier(here.modes) is None:
+                limits.begin(here.work.must_end)
+                work(self._job(limits, here.receipt["run_id"]), here.work, here.modes, progress)
+            return self._close(here, progress) if here.work is not None else here.receipt
+
+    def _entered(self, stack: ExitStack) -> _Entered | dict[str, Any] | None:
+        """The run that was opened; or the receipt there is already, or None while somebody else runs the slot."""
         plane = self.plane
         state = plane.state()
         if state.problem:
@@ -142,30 +160,18 @@ class _Asker:
                 return _again(before.receipt)
             if before is not None and is_alive(found, before.work, plane.clock.now()):
                 return None
-        limits = Limits(plane.clock, self.settings.cycle.budget_s)
-        with limits.listening(), ExitStack() as stack:
-            if model.why_stopped(state):
-                return self._stopped()
-            try:
-                here = stack.enter_context(registered(plane, records.KIND, environ=os.environ))
-            except Refused:
-                # The stop came first: that is an outcome of the cycle, and it leaves a receipt.
-                return self._stopped()
-            limits.obey(here.must_end)
-            return self._registered(here, limits)
-
-    def _registered(self, here: Registered, limits: Limits) -> dict[str, Any] | None:
-        entered = self._enter(here.id)
-        if not isinstance(entered, _Entered):
-            return entered
-        progress = Progress()
-        if barrier(entered.modes) is None:
-            work(self._job(limits, entered.receipt["run_id"]), here, entered.modes, progress)
-        return self._close(entered, progress)
+        if model.why_stopped(state):
+            return self._stopped()
+        try:
+            here = stack.enter_context(registered(plane, records.KIND, environ=os.environ))
+        except Refused:
+            # The stop came first: that is an outcome of the cycle, and it leaves a receipt.
+            return self._stopped()
+        return self._enter(here)
 
     def _stopped(self) -> dict[str, Any] | None:
         """A cycle that finds everything stopped: opened and closed at once."""
-        entered = self._enter("")
+        entered = self._enter(None)
         if not isinstance(entered, _Entered):
             return entered
         if barrier(entered.modes) is None:
@@ -173,7 +179,7 @@ class _Asker:
             return None
         return entered.receipt
 
-    def _enter(self, work_id: str) -> _Entered | dict[str, Any] | None:
+    def _enter(self, here: Registered | None) -> _Entered | dict[str, Any] | None:
         """Open the run, closing first those that were cut off; or the receipt of the slot, or None while it runs."""
         plane = self.plane
         with plane.transaction() as change:
@@ -185,7 +191,7 @@ class _Asker:
                 if is_alive(change, one.work, now):
                     if one.slot is not None and one.slot == self.slot:
                         return None
-                    if work_id:
+                    if here is not None:
                         raise CycleRunning(
                             f"a cycle is running since {one.begun_at}, run {one.id}",
                             where="cycle",
@@ -205,15 +211,15 @@ class _Asker:
                 request_types=self.types,
                 modes=modes,
                 missed=records.missed(self.settings, change, now),
-                work=work_id,
+                work="" if here is None else here.id,
                 now=now,
             )
-            entered = _Entered(receipt=receipt, modes=modes)
-            if not work_id and barrier(modes) is None:
+            entered = _Entered(receipt=receipt, modes=modes, work=here)
+            if here is None and barrier(modes) is None:
                 return entered
             records.begin(change, receipt, actor=plane.actor, now=now)
             self._tickets(change, "requests", receipt, now)
-            if not work_id:
+            if here is None:
                 return _Entered(receipt=self._end(change, entered, Progress(), now), modes=modes)
         return entered
 
@@ -296,10 +302,11 @@ class _Asker:
 
 @dataclass(frozen=True, kw_only=True)
 class _Entered:
-    """A run that was opened, and what the control plane said in the same transaction."""
+    """A run that was opened, what the control plane said in the same transaction, and the work that it is."""
 
     receipt: dict[str, Any]
     modes: Modes
+    work: Registered | None = None
 
 
 def modes_in(plane: ControlPlane, found: Transaction, now: datetime) -> Modes:
