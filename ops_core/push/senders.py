@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import json
 import logging
 import sys
@@ -122,6 +123,8 @@ class TelegramSender:
         """Send the text as it is, without any mark-up."""
         from ops_core.observation.loop import DaemonLoop
 
+        # Its import takes a while, which is not the server's fault.
+        importlib.import_module("httpx")
         exchange = _Exchange()
         # Helper threads of asyncio's own loops are waited for: one hanging name server would hold us for good.
         with _silent(), asyncio.Runner(loop_factory=DaemonLoop) as runner:
@@ -143,9 +146,9 @@ class TelegramSender:
                 trust_env=False,
                 follow_redirects=False,
                 verify=self.tls,
-                # One limit stands around everything, in `send`. Connecting ends before it: a handshake that is broken
-                # off from outside would leave its socket open.
-                timeout=httpx.Timeout(None, connect=0.8 * self.timeout_s),
+                # One limit stands around everything, in `send`. Connecting and its handshake end before it by
+                # themselves: a handshake that is broken off from outside would leave its socket open.
+                timeout=httpx.Timeout(None, connect=0.4 * self.timeout_s),
                 headers={"content-type": "application/json", "accept-encoding": "identity"},
             ) as client,
             client.stream("POST", address, content=content, extensions={"trace": exchange.note}) as answer,

@@ -7,9 +7,11 @@ import json
 from datetime import timedelta
 
 import pytest
+from bot_api import BotApi
 from push_world import CHAT, TOKEN, PushWorld
 
 from ops_core.control.model.live_fire import NAMES
+from ops_core.control.people import revoke_window
 from ops_core.push import add_message, latest, look, outbox, withdraw
 from ops_core.push import receipts as receipts_of
 
@@ -29,9 +31,7 @@ def spoil(world: PushWorld, name: str) -> None:
         "emergency_stop": lambda: world.plane.engage("smoke"),
         "outbox_messages": lambda: [withdraw(world.plane, one, "no") for one in world.messages()],
         "sender_enable": lambda: world.plane.disable_sender("over"),
-        "window_active": lambda: __import__("ops_core.control.people", fromlist=["x"]).revoke_window(
-            world.plane, "over"
-        ),
+        "window_active": lambda: revoke_window(world.plane, "over"),
         "weekday": lambda: world.configure(**SATURDAY_ONLY),
         "hours": lambda: world.configure(**LATE),
     }
@@ -39,21 +39,33 @@ def spoil(world: PushWorld, name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def armed(tmp_path_factory):
-    """A world in which a live fire may happen; tests copy it."""
-    world = PushWorld(tmp_path_factory.mktemp("armed"), "http://127.0.0.1:9")
+def server():
+    """One server for all tests: its address is part of what is approved."""
+    with BotApi() as server:
+        yield server
+
+
+@pytest.fixture
+def bot(server):
+    """The server with an empty ledger."""
+    server.answers[:], server.connections = ["ok"], 0
+    server.ledger.clear()
+    return server
+
+
+@pytest.fixture(scope="module")
+def armed(tmp_path_factory, server):
+    """A world in which a live fire may happen; tests get copies of it, down to the file of its store."""
+    world = PushWorld(tmp_path_factory.mktemp("armed"), server.url)
     world.settle("hello", "second")
     world.arm()
     return world
 
 
 @pytest.fixture
-def ready(tmp_path, bot):
+def ready(armed, bot, tmp_path):
     """A world of its own in which a live fire may happen."""
-    world = PushWorld(tmp_path, bot.url)
-    world.settle("hello", "second")
-    world.arm()
-    return world
+    return armed.copied(tmp_path)
 
 
 def test_all_eight_let_every_message_out_once(ready, bot):
@@ -88,13 +100,12 @@ def test_of_all_combinations_only_the_whole_one_fires(armed, tmp_path, bot, firs
 
     An outbox that was emptied is also not the one that was approved: no window permits nothing.
     """
-    armed.url = bot.url
     fired = []
     for number, rest in enumerate(itertools.product([True, False], repeat=7)):
         holds = dict(zip(NAMES, (first, *rest), strict=True))
         root = tmp_path / str(number)
         root.mkdir()
-        world = copy_to(armed, root, bot.url)
+        world = armed.copied(root)
         # The stop last: engaged, it would let nobody do the rest.
         for name in sorted((name for name in NAMES if not holds[name]), key="emergency_stop".__eq__):
             if name in {"weekday", "hours"}:
@@ -117,22 +128,6 @@ def test_of_all_combinations_only_the_whole_one_fires(armed, tmp_path, bot, firs
             fired.append(receipt)
     assert [receipt["outcome"] for receipt in fired] == (["FIRED"] if first else [])
     assert bot.texts == (["hello", "second"] if first else [])
-
-
-def copy_to(armed, root, url):
-    world = armed.copied(root)
-    world.url = url
-    world.configure()
-    # The address is part of what is approved: the copy asks for its own window.
-    return rearmed(world)
-
-
-def rearmed(world):
-    from ops_core.control.people import revoke_window
-
-    revoke_window(world.plane, "another server")
-    world.open_window()
-    return world
 
 
 FLIPS = [name for name in NAMES if name not in {"weekday", "hours"}]
