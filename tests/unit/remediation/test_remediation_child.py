@@ -82,6 +82,36 @@ def test_a_stop_reaches_a_child_that_is_under_way(tmp_path):
     assert not alive(pids_in(tmp_path / "pids", 1)[0])
 
 
+# Leaves its session, its parent, its descriptors and its environment.
+DAEMON = """
+import os, subprocess, sys
+if os.fork() == 0:
+    os.setsid()
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    child = subprocess.Popen(["sleep", "60"], env={}, **quiet)
+    open(sys.argv[1], "a").write(str(child.pid))
+    os._exit(0)
+os.wait()
+"""
+
+
+@pytest.mark.parametrize("stop", [True, False])
+def test_a_stop_also_ends_what_the_child_left_to_itself(tmp_path, stop):
+    """A daemon without anything that tells whose it is: the stop ends it. A time limit is no reason to."""
+    pids = tmp_path / "pids"
+    script = f"{sys.executable} -c '{DAEMON}' {pids}; sleep 60"
+    ended = run_child(
+        ("sh", "-c", script),
+        timeout_s=LONG_S if stop else 2.0,
+        must_end=lambda: "pulled" if stop and pids.exists() and pids.read_text() else "",
+    )
+    assert ended.why == ("pulled" if stop else "not done within 2 s")
+    (daemon,) = pids_in(pids, 1)
+    assert alive(daemon) is not stop
+    if not stop:
+        os.kill(daemon, signal.SIGKILL)
+
+
 def test_a_killed_parent_takes_its_child_along(tmp_path):
     """SIGKILL leaves the parent no chance to clean up, and still neither the child nor what it started is left."""
     script = f"trap '' TERM; sleep 60 & echo $! >> {tmp_path}/pids; echo $$ >> {tmp_path}/pids; wait; sleep 60"
