@@ -21,6 +21,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
+from support import eventually
 
 from ops_core.control.location import StoreLocation
 
@@ -48,8 +49,7 @@ class Server:
         return f"postgresql://ops@/postgres?host={self.folder}{options}"
 
     def location(self, path: Path, schema: str) -> StoreLocation:
-        """A store in a schema of its own; the latch lies beside `path`."""
-        self.run(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+        """A store in that schema; the latch lies beside `path`."""
         return StoreLocation(path=path, url=self.url(schema), password=PASSWORD)
 
     def run(self, *statements: str, schema: str = "public") -> list[list[tuple[object, ...]]]:
@@ -89,9 +89,18 @@ class Server:
         """Kill every process of it at once: what a machine that loses its power does."""
         pid = self.pid()
         listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], check=False, capture_output=True, text=True)
-        for one in (pid, *map(int, listed.stdout.split())):
+        everyone = (pid, *map(int, listed.stdout.split()))
+        for one in everyone:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(one, signal.SIGKILL)
+        eventually(lambda: not any(_runs(one) for one in everyone), "the server's processes end")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def program(name: str) -> str:
@@ -169,15 +178,11 @@ def shared_server(common: Path) -> Iterator[Server]:
                 shutil.rmtree(told["folder"], ignore_errors=True)
 
 
-@contextlib.contextmanager
-def own_schema(server: Server) -> Iterator[str]:
-    """The name of a schema that nobody else uses."""
+def new_schema(server: Server) -> str:
+    """A schema that nobody else uses; it goes with the server."""
     name = f"t_{secrets.token_hex(8)}"
     server.run(f"CREATE SCHEMA {name}")
-    try:
-        yield name
-    finally:
-        server.run(f"DROP SCHEMA {name} CASCADE")
+    return name
 
 
 def common_folder(factory: pytest.TempPathFactory) -> Path:

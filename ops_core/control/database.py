@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ops_core.control.location import StoreLocation
-from ops_core.control.problems import StoreBusy, StoreConflict, StoreUnusable, from_sqlite, untrusted
+from ops_core.control.problems import StoreBusy, StoreConflict, StoreUnusable, from_sqlite, missing, untrusted
 from ops_core.control.shape import Query
 from ops_core.errors import OpsError
 
@@ -90,6 +90,10 @@ def commit(connection: Connection, location: StoreLocation) -> None:
     try:
         connection.commit()
     except DBAPIError as error:
+        # A commit that others prevent leaves SQLite inside the transaction, and SQLAlchemy takes it for ended.
+        with contextlib.suppress(Exception):
+            if not connection.invalidated and connection.connection.driver_connection is not None:
+                connection.connection.driver_connection.rollback()
         if location.url and error.connection_invalidated:
             raise StoreUnusable(
                 "the database went away while a change was being recorded: it may be there, or not",
@@ -125,10 +129,13 @@ def reading(location: StoreLocation, busy_timeout_s: float) -> Iterator[Query]:
     """Questions to the store as it is at one instant.
 
     Raises:
+        StoreMissing: the database holds none.
         StoreUnusable: it cannot be asked.
     """
     with open_connection(location, busy_timeout_s) as connection, translated(location):
         begin_read(connection, location)
+        if location.url and not is_there(connection):
+            raise missing(location)
         yield query_of(connection)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ops_core.clock import isoformat
-from ops_core.control import files, shape, verified
+from ops_core.control import files, verified
 from ops_core.control.location import StoreLocation
 from ops_core.control.model import ControlState, effective_gate
 from ops_core.control.problems import StoreMissing, distrusted, from_sqlite
@@ -98,8 +98,7 @@ def _reading(location: StoreLocation, busy_timeout_s: float) -> Iterator[tuple[Q
         from ops_core.control.database import reading
 
         with reading(location, busy_timeout_s) as query:
-            shape.check_database(query)
-            yield query, verified.prove
+            yield query, verified.prove_database
         return
     path = location.path
     files.check_store_file(path)

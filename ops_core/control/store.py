@@ -193,15 +193,8 @@ class Store:
         Raises:
             StoreUnusable: the store does not prove itself.
         """
-        try:
-            with self._ended(commit=False):
-                with distrusted(self.location):
-                    database.begin_read(self._connection, self.location)
-                with database.translated(self.location):
-                    yield Transaction(self.location, self._connection, self._proven())
-        finally:
-            with contextlib.suppress(Exception):
-                database.end_read(self._connection, self.location)
+        with self._reading(), database.translated(self.location):
+            yield Transaction(self.location, self._connection, self._proven())
 
     def verify(self) -> None:
         """What opening verifies: identity, SQLite's own check, the control row and the newest audit rows.
@@ -210,16 +203,25 @@ class Store:
             StoreMissing: the database holds no store.
             StoreUnusable: naming what is wrong.
         """
-        with self._ended(commit=False), distrusted(self.location):
+        with self._reading(), distrusted(self.location):
             query = database.query_of(self._connection)
             if not self.location.url:
-                self._connection.exec_driver_sql("BEGIN")
                 verified.prove_file(query, self.location.path)
             elif not database.is_there(self._connection):
                 raise missing(self.location)
             else:
-                shape.check_database(query)
-                verified.prove(query)
+                verified.prove_database(query)
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            with self._ended(commit=False):
+                with distrusted(self.location):
+                    database.begin_read(self._connection, self.location)
+                yield
+        finally:
+            with contextlib.suppress(Exception):
+                database.end_read(self._connection, self.location)
 
     def _proven(self) -> Recorded:
         return _believe(self.location, lambda: verified.read_recorded(database.query_of(self._connection)))
@@ -315,6 +317,8 @@ def _create_file(location: StoreLocation, now: datetime, actor: str) -> None:
 
 def _create_schema(location: StoreLocation, connection: Connection, now: datetime, actor: str) -> None:
     try:
+        # The latch goes there: a stop needs no database, but it needs a folder.
+        files.make_folder(location.path.parent)
         with distrusted(location):
             database.lock_for_making(connection)
             if not database.is_there(connection):

@@ -114,6 +114,16 @@ def prove_file(query: Query, path: Path) -> Recorded:
     return prove(query)
 
 
+def prove_database(query: Query) -> Recorded:
+    """The same for a schema of a PostgreSQL database, which looks after its pages itself.
+
+    Raises:
+        ValueError: naming what is wrong.
+    """
+    shape.check_database(query)
+    return prove(query)
+
+
 def check_pages(query: Query, path: Path) -> None:
     """Check that an SQLite file is whole, as far as its length and SQLite itself can tell.
 

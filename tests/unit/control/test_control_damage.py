@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ops_core.clock import ManualClock
-from ops_core.control import schema, verified
+from ops_core.control import shape, verified
 from ops_core.control.files import make_private
 from ops_core.control.model import Gate
 from ops_core.control.problems import StoreUnusable
@@ -21,7 +21,7 @@ from ops_core.control.service import ControlPlane
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 DIGEST = "0" * 64
-TRIGGERS = dict(schema.TRIGGERS)
+TRIGGERS = shape.TRIGGERS
 
 
 def history(path, *, stopped):

@@ -58,8 +58,9 @@ DIE_WRITING = (
     PREAMBLE
     + """
 import signal
+from sqlalchemy import text
 with plane.transaction() as change:
-    change.execute("PRAGMA cache_size = 1")
+    change.execute(text("PRAGMA cache_size = 1"))
     for number in range(200):
         change.audit(at=SystemClock().now(), actor=name, action="a.b", detail={"text": "x" * 2000})
     os.kill(os.getpid(), signal.SIGKILL)

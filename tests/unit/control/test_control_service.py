@@ -19,8 +19,9 @@ def spoil(path):
     path.write_bytes(b"not a database at all, only text\n" * 40)
 
 
-def test_release_gate_engage_leave_state_and_audit(plane, clock):
+def test_release_gate_engage_leave_state_and_audit(plane_anywhere, clock):
     """The whole round, each change with who, when, why and its audit row."""
+    plane = plane_anywhere
     clock.sleep(1)
     assert not plane.release("all well").stopped
     assert plane.set_gate("REAL_ENABLED", "live fire", ttl_s=60, actor="lee").gate is Gate.REAL_ENABLED
@@ -40,8 +41,9 @@ def test_release_gate_engage_leave_state_and_audit(plane, clock):
     assert plane.verify_chain().rows == 4
 
 
-def test_engaging_twice_and_releasing_twice_are_both_recorded(plane):
+def test_engaging_twice_and_releasing_twice_are_both_recorded(plane_anywhere):
     """Repeating a signal is harmless and leaves its row."""
+    plane = plane_anywhere
     for _ in range(2):
         plane.engage()
     for _ in range(2):
@@ -50,8 +52,9 @@ def test_engaging_twice_and_releasing_twice_are_both_recorded(plane):
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 501, "a\x00b"])
-def test_an_unfit_reason_changes_nothing(plane, reason):
+def test_an_unfit_reason_changes_nothing(plane_anywhere, reason):
     """Neither release nor gate is changed without a reason, and neither leaves a row."""
+    plane = plane_anywhere
     with pytest.raises(UsageError):
         plane.release(reason)
     with pytest.raises(UsageError):
@@ -69,8 +72,9 @@ def test_a_usage_error_is_told_before_the_store_is_looked_at(store_path, clock):
         plane.release("")
 
 
-def test_a_changed_state_is_a_conflict(plane):
+def test_a_changed_state_is_a_conflict(plane_anywhere):
     """Who decided on an older state hears so, and nothing is changed."""
+    plane = plane_anywhere
     seen = plane.state().version
     plane.engage("new trouble")
     with pytest.raises(StoreConflict, match="changed meanwhile"):
@@ -148,8 +152,9 @@ def test_engaging_with_nowhere_to_write_is_not_acknowledged(tmp_path, clock):
     assert plane.state().stopped
 
 
-def test_an_impatient_interrupt_while_engaging_still_stops(plane, store_path, monkeypatch):
+def test_an_impatient_interrupt_while_engaging_still_stops(plane_anywhere, store_path, monkeypatch):
     """Ctrl-C during engaging leaves the latch before it goes on."""
+    plane = plane_anywhere
     plane.release("ok")
 
     def interrupted(*_args, **_kwargs):
@@ -161,8 +166,9 @@ def test_an_impatient_interrupt_while_engaging_still_stops(plane, store_path, mo
     assert plane.state().stop_reason == "fire"
 
 
-def test_a_latch_made_by_hand_stops(plane, store_path):
+def test_a_latch_made_by_hand_stops(plane_anywhere, store_path):
     """`touch state/EMERGENCY_STOP` is a stop, and releasing takes it away."""
+    plane = plane_anywhere
     plane.release("ok")
     (store_path.parent / "EMERGENCY_STOP").touch()
     assert plane.state().stopped
@@ -181,8 +187,9 @@ def test_the_latch_stays_where_the_store_cannot_be_changed(plane, store_path):
     assert files.read_latch(store_path) is not None
 
 
-def test_a_stop_that_comes_while_releasing_wins(plane, store_path, monkeypatch):
+def test_a_stop_that_comes_while_releasing_wins(plane_anywhere, store_path, monkeypatch):
     """A latch set between the releaser's look and the removal stays, and the releaser hears of it."""
+    plane = plane_anywhere
     (store_path.parent / "EMERGENCY_STOP").touch()
     release = model.release
 
@@ -196,8 +203,9 @@ def test_a_stop_that_comes_while_releasing_wins(plane, store_path, monkeypatch):
     assert plane.state().stop_reason == "again"
 
 
-def test_acting_is_permitted_inside_a_transaction_only_while_it_is(plane, clock, store_path):
+def test_acting_is_permitted_inside_a_transaction_only_while_it_is(plane_anywhere, clock, store_path):
     """`permitted` asks in the very transaction that arms: refused when stopped, latched, shut or expired."""
+    plane = plane_anywhere
 
     def arm():
         with plane.permitted(drill=False) as change:
@@ -224,8 +232,9 @@ def test_acting_is_permitted_inside_a_transaction_only_while_it_is(plane, clock,
     assert [row.action for row in plane.audit_rows()].count("step.armed") == 1
 
 
-def test_nobody_can_stop_between_the_question_and_the_arming_unnoticed(plane, store_path, clock):
+def test_nobody_can_stop_between_the_question_and_the_arming_unnoticed(plane_anywhere, store_path, clock):
     """While a step is being armed the store is ours: a stop that comes then waits, or latches; it is never lost."""
+    plane = plane_anywhere
     plane.release("ok")
     plane.set_gate(Gate.REAL_ENABLED, "r")
     other = ControlPlane(store_path, clock, actor="lee", busy_timeout_s=0.0)
@@ -235,8 +244,9 @@ def test_nobody_can_stop_between_the_question_and_the_arming_unnoticed(plane, st
     assert plane.permission(drill=False).code == "stopped"
 
 
-def test_last_good_is_the_last_that_was_marked(plane, clock):
+def test_last_good_is_the_last_that_was_marked(plane_anywhere, clock):
     """Per target and kind; each mark has its audit row."""
+    plane = plane_anywhere
     assert plane.last_good("core", "release") is None
     plane.mark_good("core", "release", "v1", DIGEST)
     clock.sleep(1)
@@ -264,8 +274,9 @@ def test_last_good_is_the_last_that_was_marked(plane, clock):
         ("release", "v1", DIGEST.upper()),
     ],
 )
-def test_what_is_no_version_is_not_marked(plane, kind, name, digest):
+def test_what_is_no_version_is_not_marked(plane_anywhere, kind, name, digest):
     """A kind, name or digest that a rollback could not use is refused before it is recorded."""
+    plane = plane_anywhere
     with pytest.raises(UsageError):
         plane.mark_good("core", kind, name, digest)
     assert len(plane.audit_rows()) == 1
@@ -285,8 +296,9 @@ def test_a_checkpoint_finds_an_older_store_put_back(plane, store_path):
         plane.verify_chain(checkpoint)
 
 
-def test_newest_rows_only(plane):
+def test_newest_rows_only(plane_anywhere):
     """A long history can be looked at from its end."""
+    plane = plane_anywhere
     for number in range(5):
         plane.engage(f"r{number}")
     assert [row.seq for row in plane.audit_rows(newest=2)] == [5, 6]

@@ -3,11 +3,15 @@
 import os
 import sqlite3
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from postgresql import PASSWORD, new_schema
+from sqlalchemy import func, insert, select, text, update
 
-from ops_core.control import model
+from ops_core.control import model, schema, shape
+from ops_core.control.location import StoreLocation
 from ops_core.control.model import Gate
 from ops_core.control.store import (
     StoreBusy,
@@ -19,6 +23,7 @@ from ops_core.control.store import (
 from ops_core.errors import UsageError
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+STOPPED, RELEASED = """'"stopped":true'""", """'"stopped":false'"""
 
 
 def made(path):
@@ -27,9 +32,20 @@ def made(path):
         return path
 
 
-def raw(path, *statements):
-    """Do to the file what a person with a shell could do."""
-    connection = sqlite3.connect(path, isolation_level=None)
+def raw(place, *statements):
+    """Do to the store what a person with a shell could do."""
+    if place.url:
+        import psycopg
+        from sqlalchemy import make_url
+
+        url = make_url(place.url)
+        with psycopg.connect(
+            host=url.query["host"], dbname="postgres", user="ops", password=PASSWORD, options=url.query["options"]
+        ) as connection:
+            for statement in statements:
+                connection.execute(statement)
+        return []
+    connection = sqlite3.connect(place.path, isolation_level=None)
     try:
         return [connection.execute(statement).fetchall() for statement in statements]
     finally:
@@ -53,7 +69,7 @@ def release_then_raise(store, error):
 def release_underneath(store):
     """Release in a transaction in which the state is changed behind its back."""
     with store.transaction() as change:
-        change.execute("UPDATE control_state SET version = 7")
+        change.execute(update(schema.control_state).values(version=7))
         put_released(change)
 
 
@@ -139,7 +155,7 @@ def test_the_connection_is_set_up_for_durability(tmp_path):
     """Rollback journal, EXTRA (3), foreign keys on, no trust in what the file defines."""
     with connect(made(tmp_path / "control.db")) as store, store.snapshot() as found:
         told = {
-            name: found.execute(f"PRAGMA {name}").fetchone()[0]
+            name: found.execute(text(f"PRAGMA {name}")).scalar_one()
             for name in ("journal_mode", "synchronous", "foreign_keys", "trusted_schema", "busy_timeout")
         }
     assert told == {
@@ -154,13 +170,13 @@ def test_the_connection_is_set_up_for_durability(tmp_path):
 def test_the_busy_timeout_is_bounded(tmp_path):
     """Nobody waits for longer than a minute, however much is asked for."""
     with connect(made(tmp_path / "control.db"), busy_timeout_s=1e9) as store, store.snapshot() as found:
-        assert found.execute("PRAGMA busy_timeout").fetchone()[0] == 60_000
+        assert found.execute(text("PRAGMA busy_timeout")).scalar_one() == 60_000
 
 
-def test_a_transaction_is_all_or_nothing(tmp_path):
+def test_a_transaction_is_all_or_nothing(place):
     """When the block raises, state, audit and everything else stay as they were, and the store goes on working."""
-    path = made(tmp_path / "control.db")
-    with connect(path) as store:
+    made(place)
+    with connect(place) as store:
         with pytest.raises(KeyboardInterrupt):
             release_then_raise(store, KeyboardInterrupt)
         with store.snapshot() as found:
@@ -172,9 +188,9 @@ def test_a_transaction_is_all_or_nothing(tmp_path):
             assert found.verify_chain().rows == 2
 
 
-def test_state_and_audit_change_together(tmp_path):
+def test_state_and_audit_change_together(place):
     """The audit row of a change holds the state that it made, and the state's version grows by one."""
-    with connect(made(tmp_path / "control.db")) as store:
+    with connect(made(place)) as store:
         with store.transaction() as change:
             new = model.release(change.state, "ok", "kim", NOW)
             done = change.put_state(new, at=NOW, actor="kim", action="stop.released", detail={"why": "x"})
@@ -184,19 +200,19 @@ def test_state_and_audit_change_together(tmp_path):
             assert row.data == {"why": "x", "state": {**done.as_dict(), "version": 1}}
 
 
-def test_a_state_changed_underneath_is_a_conflict(tmp_path):
+def test_a_state_changed_underneath_is_a_conflict(place):
     """Compare and swap: where the recorded version is another, nothing is written."""
-    with connect(made(tmp_path / "control.db")) as store:
+    with connect(made(place)) as store:
         with pytest.raises(StoreConflict, match="changed by somebody else"):
             release_underneath(store)
         with store.snapshot() as found:
             assert (found.state.stopped, found.state.version) == (True, 0)
 
 
-def test_a_snapshot_cannot_change_anything(tmp_path):
+def test_a_snapshot_cannot_change_anything(place):
     """Reading is reading; and the store can be changed again afterwards."""
-    with connect(made(tmp_path / "control.db")) as store:
-        with pytest.raises(StoreUnusable, match="readonly"), store.snapshot() as found:
+    with connect(made(place)) as store:
+        with pytest.raises(StoreUnusable, match=r"read.?only"), store.snapshot() as found:
             found.audit(at=NOW, actor="kim", action="a.b")
         with store.transaction() as change:
             change.audit(at=NOW, actor="kim", action="a.b")
@@ -207,27 +223,30 @@ def test_the_audit_cannot_be_edited_by_a_slip(tmp_path):
     path = made(tmp_path / "control.db")
     for statement in ("UPDATE audit SET actor = 'lee'", "DELETE FROM audit"):
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-            raw(path, statement)
+            raw(StoreLocation(path=path), statement)
 
 
-def test_incidents_events_and_steps_have_their_tables(tmp_path):
+def test_incidents_events_and_steps_have_their_tables(place):
     """What incidents record is constrained: known phases and states, no event without its incident, no step twice."""
-    step = "INSERT INTO step VALUES (?, ?, ?, ?, ?, NULL, NULL, '{}')"
-    with connect(made(tmp_path / "control.db")) as store:
+    incident = {"id": "i1", "opened_at": "t", "state": "open", "profile": "default", "suite": "observe", "version": 1}
+    step = {"incident_id": "i1", "plan_digest": "d", "phase": "apply", "idx": 0, "state": "planned", "data": "{}"}
+    event = {"incident_id": "i1", "seq": 1, "at": "t", "kind": "opened", "data": "{}"}
+    with connect(made(place)) as store:
         with store.transaction() as change:
-            change.execute("INSERT INTO incident VALUES ('i1', 't', 'open', 'default', 'observe', 1, '{}')")
-            change.execute("INSERT INTO incident_event VALUES ('i1', 1, 't', 'opened', '{}')")
-            change.execute(step, ("i1", "d", "apply", 0, "planned"))
-        for parameters in (
-            ("i2", "d", "apply", 0, "planned"),
-            ("i1", "d", "apply", 0, "armed"),
-            ("i1", "d", "redo", 0, "armed"),
-            ("i1", "d", "undo", 0, "fired"),
+            change.execute(insert(schema.incident).values(**incident, data="{}"))
+            change.execute(insert(schema.incident_event).values(**event))
+            change.execute(insert(schema.step).values(**step))
+        for table, values in (
+            (schema.incident_event, {**event, "incident_id": "i2"}),
+            (schema.step, {**step, "incident_id": "i2"}),
+            (schema.step, {**step, "state": "armed"}),
+            (schema.step, {**step, "phase": "redo"}),
+            (schema.step, {**step, "phase": "undo", "state": "fired"}),
         ):
             with pytest.raises(StoreConflict, match="contradicts"), store.transaction() as change:
-                change.execute(step, parameters)
+                change.execute(insert(table).values(**values))
         with store.snapshot() as found:
-            assert found.execute("SELECT count(*) FROM step").fetchone() == (1,)
+            assert found.execute(select(func.count()).select_from(schema.step)).scalar_one() == 1
 
 
 def test_a_locked_store_is_busy(tmp_path):
@@ -270,54 +289,110 @@ def test_a_reader_that_blocks_the_commit_loses_nothing(tmp_path):
 def test_write_ahead_logging_is_taken_back(tmp_path):
     """A store that somebody switched to another journal is switched back when it is opened."""
     path = made(tmp_path / "control.db")
-    assert raw(path, "PRAGMA journal_mode = WAL") == [[("wal",)]]
+    assert raw(StoreLocation(path=path), "PRAGMA journal_mode = WAL") == [[("wal",)]]
     with connect(path) as store, store.snapshot() as found:
-        assert found.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+        assert found.execute(text("PRAGMA journal_mode")).scalar_one() == "delete"
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE alembic_version SET version_num = '0003'", "schema revision is 0003, this program knows 0002"),
+        ("DELETE FROM alembic_version", "schema revision is none"),
+        ("DROP TABLE alembic_version", "alembic_version is missing"),
+        ("DROP TABLE step", "table step is missing"),
+        ("DROP INDEX ix_audit_action", "index ix_audit_action of audit .action. is missing"),
+        ("CREATE UNIQUE INDEX one ON work (kind)", "unique index of work .kind. is not ours"),
+        ("CREATE INDEX few ON outbox (state) WHERE state = 'SENT'", r"index few of outbox .state. .odd. is not ours"),
+        ("ALTER TABLE incident ADD COLUMN x TEXT", "incident.x. is not ours"),
+        ("CREATE TABLE more (x INTEGER)", "table more is not ours"),
+        ("CREATE VIEW quiet AS SELECT * FROM audit", "quiet"),
+        ("DELETE FROM control_state", "control state is missing"),
+        ("UPDATE control_state SET version = 7", "changed by something else"),
+        (f"UPDATE control_state SET document = replace(document, {STOPPED}, {RELEASED})", "changed by something else"),
+        ("UPDATE control_state SET document = 'null'", "changed by something else"),
+        ("UPDATE store_info SET store_id = 'other'", "id is not the one that audit row 1 recorded"),
+    ],
+)
+def test_what_was_done_with_a_shell_is_found(place, statement, words):
+    """Another schema, an added view, an edited state: the store is refused and says what is odd."""
+    raw(made(place), statement)
+    with pytest.raises(StoreUnusable, match=words) as caught, connect(place):
+        pass
+    assert caught.value.next_step
 
 
 @pytest.mark.parametrize(
     ("statement", "words"),
     [
         ("PRAGMA application_id = 0", "not a control store"),
-        ("UPDATE schema_version SET version = 2", "schema version is 2, this program knows 1"),
-        ("DELETE FROM schema_version", "schema version is none"),
-        ("DROP TABLE schema_version", "schema_version is missing"),
-        ("DROP TABLE step", "schema is not ours: step"),
-        ("DROP TRIGGER audit_keeps_rows", "audit_keeps_rows"),
-        ("ALTER TABLE incident ADD COLUMN x", "incident"),
-        ("CREATE TABLE more (x)", "more"),
+        ("DROP TRIGGER audit_keeps_delete", "audit_keeps_delete.* is missing"),
         (
-            "CREATE TRIGGER quiet AFTER UPDATE ON control_state BEGIN UPDATE control_state SET stopped = 0; END",
-            "quiet",
+            "CREATE TRIGGER quiet AFTER UPDATE ON control_state BEGIN UPDATE control_state SET version = 0; END",
+            "quiet.* is not ours",
         ),
-        ("DELETE FROM control_state", "control state is missing"),
-        ("UPDATE control_state SET stopped = 0", "changed by something else"),
-        ("UPDATE control_state SET gate = 'REAL_ENABLED', gate_until = '2026-01-05T10:00:00.000Z'", "something else"),
-        ("UPDATE control_state SET stop_reason = x'ff'", "."),
+        ("UPDATE control_state SET document = x'ff'", "."),
+        ("ANALYZE", "sqlite_stat1 is not ours"),
     ],
 )
-def test_what_was_done_with_a_shell_is_found(tmp_path, statement, words):
-    """Another schema, an added trigger, an edited state: the store is refused and says what is odd."""
-    path = made(tmp_path / "control.db")
-    raw(path, statement)
-    with pytest.raises(StoreUnusable, match=words) as caught, connect(path):
+def test_what_was_done_to_a_file_with_a_shell_is_found(store_path, statement, words):
+    """What only a file can have: its mark, triggers of ours and of others, bytes in a text's place."""
+    place = StoreLocation(path=store_path)
+    raw(made(place), statement)
+    with pytest.raises(StoreUnusable, match=words) as caught, connect(place):
         pass
     assert caught.value.next_step
 
 
-def test_a_state_with_a_forged_seal_is_not_what_the_audit_says(tmp_path):
-    """Recomputing the seal does not help: the audit row of the last change tells of another state."""
-    from dataclasses import replace
-
-    from ops_core.control import verified
-
-    path = made(tmp_path / "control.db")
-    with connect(path) as store, store.snapshot() as found:
-        forged = replace(found._recorded, state=replace(found.state, stopped=False))
-    assert isinstance(forged, verified.Recorded)
-    raw(path, f"UPDATE control_state SET stopped = 0, seal = '{forged.seal()}'")
-    with pytest.raises(StoreUnusable, match="not the one that audit row 1 recorded"), connect(path):
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE RULE quiet AS ON UPDATE TO work DO INSTEAD NOTHING",
+        "ALTER TABLE work ALTER COLUMN kind SET DEFAULT 'x'",
+        "ALTER TABLE work ALTER COLUMN kind DROP NOT NULL",
+        "ALTER TABLE work ALTER COLUMN kind TYPE varchar(7)",
+        "ALTER TABLE work SET UNLOGGED",
+        "ALTER TABLE token DROP CONSTRAINT fk_token_operator",
+        "CREATE SEQUENCE work_ids",
+    ],
+)
+def test_what_was_done_to_a_database_with_a_shell_is_found(server, store_path, statement):
+    """Rules, defaults, other types, tables that a crash empties, references taken away."""
+    place = server.location(store_path, new_schema(server))
+    raw(made(place), statement)
+    with pytest.raises(StoreUnusable, match=r"its schema is not ours: .*(work|token|quiet)") as caught, connect(place):
         pass
+    assert caught.value.next_step
+
+
+def test_the_shape_is_what_the_tables_say(place):
+    """The plain description that a probe compares with is the one of a store that was just made."""
+    with connect(made(place)) as store, store.snapshot() as found:
+        describe = shape.describe_database if place.url else shape.describe_file
+        described = describe(lambda sql, _: [tuple(row) for row in found.execute(text(sql))])
+    triggers = set() if place.url else {f"trigger {name}: {sql}" for name, sql in shape.TRIGGERS.items()}
+    assert described == {*shape.expected(), *triggers}
+    assert {line.removeprefix("table ") for line in described if line.startswith("table ")} == set(
+        schema.metadata.tables
+    )
+
+
+def test_a_state_with_a_forged_seal_is_not_what_the_audit_says(place):
+    """Recomputing the seal does not help: the audit row of the last change tells of another state."""
+    with connect(made(place)) as store, store.snapshot() as found:
+        forged = replace(found._recorded, state=replace(found.state, stopped=False))
+    raw(
+        place, f"UPDATE control_state SET document = replace(document, {STOPPED}, {RELEASED}), seal = '{forged.seal()}'"
+    )
+    with pytest.raises(StoreUnusable, match="not the one that audit row 1 recorded"), connect(place):
+        pass
+
+
+def test_each_store_has_an_id_of_its_own(place):
+    """It stands in the first row of the chain, and is told only where that row says the same."""
+    with connect(made(place)) as store, store.snapshot() as found:
+        assert found.store_id == found.audit_rows()[0].data["store_id"]
+        assert len(found.store_id) == 32
 
 
 def test_an_old_store_put_back_is_itself_consistent_but_misses_the_checkpoint(tmp_path):
@@ -332,9 +407,9 @@ def test_an_old_store_put_back_is_itself_consistent_but_misses_the_checkpoint(tm
         assert found.verify_chain().head_seq < head[0]
 
 
-def test_an_overlong_detail_is_a_usage_error_and_changes_nothing(tmp_path):
+def test_an_overlong_detail_is_a_usage_error_and_changes_nothing(place):
     """Bounds hold at the store too."""
-    with connect(made(tmp_path / "control.db")) as store:
+    with connect(made(place)) as store:
         with pytest.raises(UsageError), store.transaction() as change:
             change.audit(at=NOW, actor="kim", action="a.b", detail={"x": "y" * 70_000})
         with store.snapshot() as found:
