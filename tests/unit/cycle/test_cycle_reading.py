@@ -108,7 +108,7 @@ def test_checklist_before_and_after_the_cycle(world):
         "good",
         "good",
     ]
-    world.clock.elapsed_s += 2 * 86400
+    world.clock.elapsed_s += 2 * 86400 - 3600
     assert "nobody ran 2026-01-06" in judged(see(world))[4]
 
 
@@ -126,7 +126,7 @@ def test_stop_and_missing_store_end_it_at_step_one(world):
 def test_result_that_is_not_good_is_bad(world):
     """A cycle that found the stop engaged is not good after the release, until one ran that is."""
     world.plane.engage("smoke")
-    world.run()
+    world.run("now")
     world.plane.release("gone")
     world.clock.elapsed_s += 3600
     assert "ended as STOPPED" in judged(see(world))[5]
