@@ -42,6 +42,9 @@ request_types = ["OPS_CYCLE"]
 live_fire = {live_fire}
 {cycle}
 
+[profiles.site.serve]
+requests_per_minute = 100000
+
 [profiles.site.push]
 telegram_url = "{telegram_url}"
 telegram_token = "BOT_TOKEN"
