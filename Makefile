@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint bench dist lock
+.PHONY: help setup demo test tampering lint bench dist lock
 
 help:
 	@echo "make demo    break a real service, find out, decide, roll back, verify, write the postmortem"
@@ -35,6 +35,11 @@ demo: $(READY)
 
 test: $(READY)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+# Changes behind the program's back by the thousand; CI makes some hundred. OPS_TAMPERING_SEED=… repeats one run.
+tampering: $(READY)
+	@OPS_TAMPERING_CHANGES=5250 OPS_TAMPERING_CRASHES=400 OPS_TAMPERING_KILLS=60 \
+	    $(BIN)/python -m pytest tests/acceptance/test_tampering.py -q -n $(JOBS) -rA
 
 lint: $(READY)
 	$(BIN)/ruff check .

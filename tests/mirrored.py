@@ -5,8 +5,11 @@ For tests of what a change behind the program's back looks like, and of what a c
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import sqlite3
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,20 +35,43 @@ health_url = "http://127.0.0.1:9/health"
 """
 
 
+@contextlib.contextmanager
+def past_the_program(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to the store of somebody who takes its triggers away, and puts them back when done."""
+    connection = sqlite3.connect(path)
+    try:
+        with connection:
+            triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+            for name, _ in triggers:
+                connection.execute(f"DROP TRIGGER {name}")
+            yield connection
+            for _, sql in triggers:
+                connection.execute(sql)
+    finally:
+        connection.close()
+
+
 class World:
     """One profile in a folder of its own, on a clock that only moves when told to."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, fresh: bool = True) -> None:
         root.mkdir(parents=True, exist_ok=True)
         self.root = root
         self.clock = ManualClock(NINE)
-        (root / "ops.toml").write_text(_TOML, encoding="utf-8")
+        if fresh:
+            (root / "ops.toml").write_text(_TOML, encoding="utf-8")
         self.settings: Settings = load_settings(root / "ops.toml", "default", {})
         self.contracts = self.settings.contracts_dir
-        self.contracts.mkdir(parents=True)
-        self.allow("OPS_CYCLE", "LIVE_FIRE")
-        (self.contracts / "contract_ops_scheduler_v1.md").write_text("# Contract\n", encoding="utf-8")
         self.plane: ControlPlane = plane_of(self.settings, self.clock, "kim")
+        if fresh:
+            self.contracts.mkdir(parents=True)
+            self.allow("OPS_CYCLE", "LIVE_FIRE")
+            (self.contracts / "contract_ops_scheduler_v1.md").write_text("# Contract\n", encoding="utf-8")
+
+    @classmethod
+    def opened(cls, root: Path) -> World:
+        """The world that another process made."""
+        return cls(root, fresh=False)
 
     def begin(self) -> World:
         """Make the store, released, with something in every mirror."""

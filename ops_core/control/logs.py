@@ -2,7 +2,8 @@
 
 `ops.log` tells the rows of the audit, one JSON line each, for people and for whatever collects logs. What is recorded
 is the audit; the log is a copy. A mark holds a log's size and the digest of its first and last part up to there: a log
-may only grow. What was written since the last mark is not covered. Our own log is rotated in a recorded act.
+may only grow. Our own log is marked whenever we write to it, others once a minute while something is exported: what was
+written since is not covered. Our own log is rotated in a recorded act.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 import json
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -31,7 +32,7 @@ ROTATED = "log.rotated"
 REMOVED = "log.removed"
 FOLLOWED = "logs/ops.log"  # in the table of mirrors: up to which audit row the log tells
 MARK_EVERY = timedelta(minutes=1)
-ROTATE_BYTES = 4 << 20
+ROTATE_BYTES = 1 << 20
 ROTATED_MAX = 20
 LOGS_MAX = 64
 COVERED_BYTES = 8 << 20  # at the beginning of a log, and as much before its mark
@@ -78,17 +79,17 @@ def follow(tx: Transaction, settings: Settings) -> None:
     )
     names = ("seq", "at", "actor", "event", "subject")
     lines = [json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False) for row in tx.execute(wanted).all()]
-    if _is_lost(tx, settings):
-        # Begun anew here, the log would only look cut; the next mark records that it is gone, and lets us go on.
+    known = next((one for one in _marks(tx) if one.path == OPS_LOG), None)
+    if not lines or (known is not None and _judged(settings.logs_dir, {OPS_LOG: known})):
+        # Written on, a log that was changed would look otherwise than it was found; the next mark records that first.
         return
-    if lines and _append(settings, lines):
+    if _append(settings, lines):
         tx.execute(delete(mirror).where(mirror.c.path == FOLLOWED))
         tx.execute(insert(mirror).values(path=FOLLOWED, digest=str(head), pending=0, exported_at=""))
-
-
-def _is_lost(tx: Transaction, settings: Settings) -> bool:
-    marked = tx.execute(select(schema.log_mark.c.path).where(schema.log_mark.c.path == OPS_LOG)).first()
-    return marked is not None and looking.kind_of(settings.logs_dir, OPS_LOG) == looking.ABSENT
+        if known is not None:
+            size, covered, _ = _covered(settings.logs_dir, OPS_LOG, None)
+            _forget(tx, OPS_LOG)
+            _remember(tx, replace(known, size=size, digest=covered))
 
 
 def due(tx: Transaction, now: datetime) -> bool:

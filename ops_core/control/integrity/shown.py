@@ -6,6 +6,7 @@ changed. Its checkpoint is the audit row that last changed the control state.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +65,7 @@ def shown(tx: Transaction, latch: Latch | None, *, snapshots: int = SNAPSHOTS_DE
         select(fire.c.receipt).where(fire.c.ended_at.is_not(None)).order_by(fire.c.begun_at.desc(), fire.c.id.desc())
     )
     receipt = tx.execute(wanted.limit(1)).scalar()
-    if receipt:
-        found[LATEST_FIRE] = pretty(json.loads(receipt))
+    _show(found, LATEST_FIRE, receipt)
     return {path: Shown(path=path, data=data) for path, data in sorted(found.items())}
 
 
@@ -74,6 +74,13 @@ def pretty(value: object) -> bytes:
     text = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
     # A lone surrogate, which no file can hold, becomes the escape that JSON has for it.
     return text.encode("utf-8", "backslashreplace")
+
+
+def _show(found: dict[str, bytes], path: str, text: str | None) -> None:
+    # What is damaged in the store is told by the suite `integrity`; its mirror stays as it is.
+    with contextlib.suppress(ValueError, RecursionError):
+        if text:
+            found[path] = pretty(json.loads(text))
 
 
 def snapshot_name(run_id: str) -> str:
@@ -124,7 +131,7 @@ def _tickets(tx: Transaction) -> dict[str, bytes]:
     for ticket in tickets.entries(tx):
         lines.setdefault(ticket.journal, []).append(ticket.line)
         if ticket.journal == "preflight":
-            found[f"{PREFLIGHT}/preflight_{ticket.seq:06d}.json"] = pretty(json.loads(ticket.line))
+            _show(found, f"{PREFLIGHT}/preflight_{ticket.seq:06d}.json", ticket.line)
     for journal, all_lines in lines.items():
         found[f"{TICKETS}/{journal}.jsonl"] = "".join(f"{line}\n" for line in all_lines).encode("utf-8", "replace")
     return found
@@ -140,7 +147,7 @@ def _cycles(tx: Transaction, snapshots: int) -> dict[str, bytes]:
     )
     found: dict[str, bytes] = {}
     for run_id, receipt in map(tuple, tx.execute(wanted).all()):
-        data = pretty(json.loads(receipt))
-        found.setdefault(LATEST_CYCLE, data)
-        found[snapshot_name(str(run_id))] = data
+        _show(found, snapshot_name(str(run_id)), receipt)
+        if LATEST_CYCLE not in found:
+            _show(found, LATEST_CYCLE, receipt)
     return found

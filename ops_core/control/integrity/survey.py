@@ -40,12 +40,12 @@ class _Look:
     """What one snapshot showed: each breach with what it depends on, so that two looks can be compared."""
 
     now: dict[Breach, object]
-    past: tuple[Breach, ...]
-    pending: tuple[str, ...]
-    rows: int
-    head: str
-    effect: str
-    accepted_at: str
+    past: tuple[Breach, ...] = ()
+    pending: tuple[str, ...] = ()
+    rows: int = 0
+    head: str = ""
+    effect: str = "a history that does not prove itself counts for nothing"
+    accepted_at: str = ""
 
 
 def read_integrity(settings: Settings, clock: Clock) -> IntegrityEvidence:
@@ -79,6 +79,11 @@ def read_integrity(settings: Settings, clock: Clock) -> IntegrityEvidence:
 
 def _look(plane: ControlPlane, settings: Settings) -> _Look:
     with plane.snapshot() as tx:
+        try:
+            tx.verify_chain()
+        except OpsError as error:
+            # What does not prove itself proves nothing else.
+            return _Look(now={Breach(area="chain", where="table audit", what=error.what): ""})
         work = plan(tx, settings, snapshots=SNAPSHOTS_MAX)
         now: dict[Breach, object] = {
             Breach(
@@ -136,11 +141,6 @@ def _of_contracts(tx: Transaction, settings: Settings) -> Iterator[Breach]:
 
 def _of_store(tx: Transaction, settings: Settings) -> Iterator[Breach]:
     """What does not prove itself within the store, beyond what opening it verifies."""
-    try:
-        tx.verify_chain()
-    except OpsError as error:
-        yield Breach(area="chain", where="table audit", what=error.what)
-        return
     if problem := tickets.problem(tx):
         yield Breach(area="tickets", where="table ticket", what=problem)
     yield from _of_receipts(tx)

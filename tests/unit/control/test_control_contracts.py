@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 
 import pytest
-from mirrored import ALLOWLIST, World
+from mirrored import ALLOWLIST, World, past_the_program
 
 from ops_core.control import contracts
 from ops_core.errors import Refused, UsageError
@@ -145,9 +144,7 @@ def test_a_missing_allowlist_allows_nothing(tmp_path):
 def test_a_store_that_never_accepted_allows_nothing(world):
     """Where the list of what was accepted is gone or was changed in the store, nothing is allowed."""
     for statement in ("UPDATE contract SET digest = 'x'", "DELETE FROM contract"):
-        connection = sqlite3.connect(world.settings.control_store)
-        with connection:
+        with past_the_program(world.settings.control_store) as connection:
             connection.execute(statement)
-        connection.close()
         assert "not those that the audit recorded" in problem(world)
         assert [one.area for one in world.breaches()] == ["contracts"]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sqlite3
 
 import pytest
-from mirrored import NINE, World
+from mirrored import NINE, World, past_the_program
 
 from ops_core.control import tickets
 from ops_core.errors import UsageError
@@ -105,9 +104,8 @@ STATEMENTS = {
 def test_a_journal_changed_in_the_store_is_found(world, name):
     """Whoever changes the table past the program is found by the audit rows."""
     statement, words = STATEMENTS[name]
-    with sqlite3.connect(world.settings.control_store) as connection:
+    with past_the_program(world.settings.control_store) as connection:
         connection.execute(statement)
-    connection.close()
     with world.plane.snapshot() as tx:
         assert words in tickets.problem(tx)
     assert any(words in one.what for one in world.breaches() if one.area == "tickets")
