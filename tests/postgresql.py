@@ -94,6 +94,9 @@ class Server:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(one, signal.SIGKILL)
         eventually(lambda: not any(_runs(one) for one in everyone), "the server's processes end")
+        # After a loss of power nobody has that number; here a process that nobody has buried yet may.
+        for lock in (self.data / "postmaster.pid", self.folder / ".s.PGSQL.5432.lock"):
+            lock.unlink(missing_ok=True)
 
 
 def _runs(pid: int) -> bool:

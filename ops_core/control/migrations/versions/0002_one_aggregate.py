@@ -165,7 +165,7 @@ def upgrade() -> None:
 
 
 def _fill_state(bind: Connection) -> None:
-    (created_at,) = bind.execute(text("SELECT created_at FROM former_schema_version")).one()
+    created_at = bind.execute(text("SELECT created_at FROM former_schema_version")).scalar()
     for row in bind.execute(text("SELECT * FROM former_control_state")).mappings().all():
         told = {name: row[name] for name in former.VALUES}
         off = {"enabled": False, "channel": "CONSOLE_ONLY", "reason": "default", "by": "unknown"}
