@@ -96,10 +96,7 @@ def test_records_name_no_secret_and_no_text(ready, bot):
 @pytest.mark.slow
 @pytest.mark.parametrize("first", [True, False], ids=["gate REAL_ENABLED", "gate DRY_RUN"])
 def test_of_all_combinations_only_the_whole_one_fires(armed, tmp_path, bot, first):
-    """2^8 worlds, made by real acts: every refusal lists exactly what is missing, and nothing is burnt by asking.
-
-    An outbox that was emptied is also not the one that was approved: no window permits nothing.
-    """
+    """2^8 worlds, made by real acts: every refusal lists exactly what is missing, and nothing is burnt by asking."""
     fired = []
     for number, rest in enumerate(itertools.product([True, False], repeat=7)):
         holds = dict(zip(NAMES, (first, *rest), strict=True))
@@ -117,6 +114,7 @@ def test_of_all_combinations_only_the_whole_one_fires(armed, tmp_path, bot, firs
         receipt = world.fire()
         expected = {name for name in NAMES if not holds[name]}
         if "outbox_messages" in expected:
+            # An outbox that was emptied is also not the one that was approved.
             expected.add("window_active")
         assert failing(receipt) == expected, holds
         if expected:
