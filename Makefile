@@ -24,6 +24,8 @@ unexport PYTHONPATH
 help:
 	@echo "make demo    break a real service, find out, decide, roll back, verify, write the postmortem"
 	@echo "make test    run the tests"
+	@echo "make kills   kill every act of the control plane before each of its system calls (half an hour)"
+	@echo "make races   many processes for one window, again and again"
 	@echo "make lint    style, types, import rules"
 	@echo "make bench   measure against the alternatives"
 	@echo "make dist    build the sdist and the wheel into dist/"
@@ -40,6 +42,13 @@ test: $(READY)
 tampering: $(READY)
 	@OPS_TAMPERING_CHANGES=5250 OPS_TAMPERING_CRASHES=400 OPS_TAMPERING_KILLS=60 \
 	    $(BIN)/python -m pytest tests/acceptance/test_tampering.py -q -n $(JOBS) -rA
+
+# The tests take a few points, and a few rounds; these take all.
+kills: $(READY)
+	@KILLS=all $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q -rP tests/acceptance/test_kills.py
+
+races: $(READY)
+	@RACES=all $(BIN)/python -m pytest -q -rP tests/acceptance/test_races.py
 
 lint: $(READY)
 	$(BIN)/ruff check .
