@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,8 @@ from push_world import CHAT, TOKEN, PushWorld
 
 from ops_core.control.model.live_fire import NAMES
 from ops_core.control.people import revoke_window
-from ops_core.push import add_message, latest, look, outbox, withdraw
+from ops_core.control.problems import StoreUnusable
+from ops_core.push import add_message, latest, look, outbox, recover, regenerate_postmortem, withdraw
 from ops_core.push import receipts as receipts_of
 
 SATURDAY_ONLY = {"days": '"Sat"'}
@@ -339,3 +341,40 @@ def test_looking_burns_nothing(ready):
     assert {one.name for one in look(ready.settings, ready.plane).missing} >= {"window_active", "hours"}
     assert ready.plane.audit_rows() == rows
     assert outbox.PENDING in ready.states()
+
+
+def test_of_many_at_once_one_fires_on_every_kind_of_store(armed_anywhere, bot):
+    """Whoever loses burns nothing and sends nothing; refused, or told that others use the store."""
+    world = armed_anywhere
+
+    def one(_):
+        try:
+            return world.fire()["outcome"]
+        except StoreUnusable:
+            return "BUSY"
+
+    with ThreadPoolExecutor(6) as pool:
+        outcomes = sorted(pool.map(one, range(6)))
+    assert outcomes.count("FIRED") == 1
+    assert set(outcomes) <= {"FIRED", "BLOCKED", "BUSY"}
+    assert bot.texts == ["hello", "second"]
+    assert world.plane.state().window.status == "CONSUMED"
+    assert world.plane.verify_chain().rows == len(world.actions())
+
+
+def test_a_fire_is_completed_on_every_kind_of_store(armed_anywhere, bot):
+    """Cut off after the burning, it is found and completed, and its postmortem can be written."""
+
+    def cut(at):
+        if at == "claimed":
+            raise RuntimeError("a defect of ours")
+
+    world = armed_anywhere
+    with pytest.raises(RuntimeError):
+        world.fire(pause=cut)
+    assert len(recover(world.plane)) == 1
+    assert world.states() == ["UNKNOWN", "PENDING"]
+    document = regenerate_postmortem(world.settings, world.plane)
+    assert document["outcome"] == "INTERRUPTED"
+    assert "look into the chat" in document["markdown"]
+    assert not bot.connections
