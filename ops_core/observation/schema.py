@@ -19,7 +19,9 @@ def observation_schema() -> dict[str, Any]:
 
     schema = TypeAdapter(Observation).json_schema(mode="serialization")
     definitions = schema.setdefault("$defs", {})
-    shipped = {name: cls for name, cls in sorted(Evidence.kinds.items()) if cls.__module__ == Evidence.__module__}
+    shipped = {
+        name: cls for name, cls in sorted(Evidence.kinds.items()) if cls.__module__.startswith("ops_core.evidence.")
+    }
     for name, cls in shipped.items():
         part = TypeAdapter(cls).json_schema(mode="serialization")
         definitions.update(part.pop("$defs", {}))

@@ -19,11 +19,14 @@ SLOW = {
     "anyio",
     "babel",
     "click",
+    "cryptography",
+    "fastapi",
     "h11",
     "httpcore",
     "httpx",
     "jinja2",
     "jsonschema",
+    "prometheus_client",
     "pydantic",
     "rich",
     "sqlalchemy",
@@ -34,11 +37,17 @@ SLOW = {
     "xmlrpc",
 }
 # Where one of them may be imported at the top, and why.
+_SERVER = "nothing but `ops serve` imports these modules"
 AT_THE_TOP = {
+    ("ops_core/api/", "fastapi"): _SERVER,
+    ("ops_core/api/", "prometheus_client"): _SERVER,
+    ("ops_core/api/", "pydantic"): _SERVER,
+    ("ops_core/api/", "starlette"): _SERVER,
     ("ops_core/control/", "sqlalchemy"): "what a probe reads with loads none of them: test_control_reading.py",
     ("ops_core/control/migrations/", "alembic"): "Alembic itself loads them",
     ("ops_core/cycle/", "sqlalchemy"): "whoever runs a cycle has its control store open",
     ("ops_core/incident/", "sqlalchemy"): "whoever runs an incident has its control store open",
+    ("ops_core/control/people/keys.py", "cryptography"): "only those who sign or verify import this module",
     ("ops_core/cli/", "typer"): "these modules are loaded when a command runs, and every command needs it",
     ("ops_core/drill/supervision.py", "xmlrpc"): "nothing but a rehearsal imports this module",
 }

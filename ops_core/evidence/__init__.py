@@ -1,0 +1,46 @@
+"""What a probe saw, frozen: the only thing that checks, decisions and reports may speak about.
+
+`Evidence` is the base of what a probe returns. `EvidenceRecord` is the envelope that the observation keeps for each
+(probe, target) pair: the evidence, or the reason why there is none, with times and the actions taken. A record holds
+no secret: instruments redact before they build evidence.
+"""
+
+from ops_core.evidence.base import STRICT, Evidence, EvidenceRecord, ValueEvidence, evidence_id
+from ops_core.evidence.operations import (
+    Breach,
+    ControlEvidence,
+    DailyEvidence,
+    IntegrityEvidence,
+    LiveFireEvidence,
+    PreconditionSeen,
+)
+from ops_core.evidence.systems import (
+    CommandEvidence,
+    DeploymentEvidence,
+    GuardEvidence,
+    HttpEvidence,
+    ProcessEvidence,
+    StreamEvidence,
+    Timing,
+)
+
+__all__ = [
+    "STRICT",
+    "Breach",
+    "CommandEvidence",
+    "ControlEvidence",
+    "DailyEvidence",
+    "DeploymentEvidence",
+    "Evidence",
+    "EvidenceRecord",
+    "GuardEvidence",
+    "HttpEvidence",
+    "IntegrityEvidence",
+    "LiveFireEvidence",
+    "PreconditionSeen",
+    "ProcessEvidence",
+    "StreamEvidence",
+    "Timing",
+    "ValueEvidence",
+    "evidence_id",
+]
