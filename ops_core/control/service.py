@@ -10,14 +10,13 @@ import contextlib
 import copy
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from ops_core.clock import Clock
 from ops_core.control import files, model
 from ops_core.control.audit import AuditRow, ChainCheck
-from ops_core.control.files import Latch
+from ops_core.control.latched import latched, stop_of, with_stop
 from ops_core.control.location import StoreLocation
 from ops_core.control.model import ControlState, Gate, Permission
 from ops_core.control.problems import StoreConflict, StoreUnusable
@@ -87,7 +86,7 @@ class ControlPlane:
             StoreUnusable: it cannot be made, or one is there that cannot be trusted.
         """
         with self._connect(create=True) as store, store.snapshot() as found:
-            state = _latched(found.state, files.read_latch(self.path))
+            state = latched(found.state, files.read_latch(self.path))
         self._created()
         return state
 
@@ -99,11 +98,11 @@ class ControlPlane:
         except Exception as error:  # noqa: BLE001 — a damaged file may fail in any way; whichever it is, it is stopped
             state = model.unknown(*_told(error))
         # Read after the store: an engaging that found the store unusable meanwhile must not be missed.
-        return _latched(state, files.read_latch(self.path))
+        return latched(state, files.read_latch(self.path))
 
     def counting(self, recorded: ControlState) -> ControlState:
         """The state that counts, where a transaction or a snapshot has read this one: the latch beside it is a stop."""
-        return _latched(recorded, files.read_latch(self.path))
+        return latched(recorded, files.read_latch(self.path))
 
     def permission(self, drill: bool) -> Permission:
         """Whether a remediation may act now on a profile that is a drill, or is not. Never raises."""
@@ -128,7 +127,7 @@ class ControlPlane:
             latch = files.write_latch(self.path, fit_reason, who, self._clock.now())
             if not isinstance(error, Exception):
                 raise
-            return _latched(model.unknown(*_told(error)), latch)
+            return latched(model.unknown(*_told(error)), latch)
 
     def release(self, reason: str, *, actor: str | None = None, expected_version: int | None = None) -> ControlState:
         """Release the emergency stop, a latch beside the store included.
@@ -185,7 +184,7 @@ class ControlPlane:
             actor=who,
             expected_version=expected_version,
         )
-        return _latched(state, files.read_latch(self.path))
+        return latched(state, files.read_latch(self.path))
 
     def enable_sender(self, channel: model.Channel | str, reason: str, *, actor: str | None = None) -> ControlState:
         """Let messages leave on a channel, for an hour at most.
@@ -200,7 +199,7 @@ class ControlPlane:
         state = self.change(
             "sender.enabled", lambda state, now: model.enable_sender(state, channel, reason, who, now), actor=who
         )
-        return _latched(state, files.read_latch(self.path))
+        return latched(state, files.read_latch(self.path))
 
     def disable_sender(self, reason: str, *, actor: str | None = None) -> ControlState:
         """Let no message leave.
@@ -212,7 +211,7 @@ class ControlPlane:
         state = self.change(
             "sender.disabled", lambda state, now: model.disable_sender(state, reason, who, now), actor=who
         )
-        return _latched(state, files.read_latch(self.path))
+        return latched(state, files.read_latch(self.path))
 
     def mark_good(self, target: str, kind: str, name: str, digest: str, *, actor: str | None = None) -> GoodVersion:
         """Record that a version was seen good.
@@ -299,7 +298,7 @@ class ControlPlane:
             StoreUnusable: the store cannot be changed.
         """
         with self.transaction() as change:
-            state = _latched(change.state, files.read_latch(self.path))
+            state = latched(change.state, files.read_latch(self.path))
             allowed = model.permission(state, drill, self._clock.now())
             if not allowed.allowed:
                 raise Refused(allowed.reason, where=self.location.shown, next_step=allowed.next_step)
@@ -334,7 +333,7 @@ class ControlPlane:
             StoreUnusable: the store could not be changed.
         """
         with self.transaction() as change:
-            before = _latched(change.state, files.read_latch(self.path))
+            before = latched(change.state, files.read_latch(self.path))
             if expected_version is not None and before.version != expected_version:
                 raise StoreConflict(
                     f"the control state was changed meanwhile (version {before.version}, not {expected_version})",
@@ -344,9 +343,9 @@ class ControlPlane:
             # The time is taken once the store is ours, so that times and audit rows have the same order.
             now = self._clock.now()
             after = transition(before, now)
-            if _stop(after) == _stop(before):
+            if stop_of(after) == stop_of(before):
                 # The latch is a stop of its own: what it says is never written into the store by another change.
-                after = _with_stop(after, change.state)
+                after = with_stop(after, change.state)
             state = change.put_state(after, at=now, actor=self._who(actor), action=action, detail=detail or {})
             if within is not None:
                 within(change)
@@ -362,28 +361,6 @@ class ControlPlane:
 
     def _who(self, actor: str | None) -> str:
         return self._actor if actor is None else model.tidy(actor, model.NOBODY)
-
-
-def _stop(state: ControlState) -> tuple[object, ...]:
-    return state.stopped, state.stop_reason, state.stopped_by, state.stopped_at
-
-
-def _with_stop(state: ControlState, other: ControlState) -> ControlState:
-    """The state with the stop of another one."""
-    return replace(
-        state,
-        stopped=other.stopped,
-        stop_reason=other.stop_reason,
-        stopped_by=other.stopped_by,
-        stopped_at=other.stopped_at,
-    )
-
-
-def _latched(state: ControlState, latch: Latch | None) -> ControlState:
-    """The state that counts with the latch beside the store: its presence is a stop."""
-    if latch is None:
-        return state
-    return replace(state, stopped=True, stop_reason=latch.reason, stopped_by=latch.actor, stopped_at=latch.at)
 
 
 def _told(error: Exception) -> tuple[str, str]:
