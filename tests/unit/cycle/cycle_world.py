@@ -25,6 +25,7 @@ OPS_TOML = """
 suites = ["daily"]
 [profiles.default]
 contracts_dir = "contracts"
+{store}
 
 [profiles.default.schedule]
 {schedule}
@@ -33,13 +34,14 @@ contracts_dir = "contracts"
 {cycle}
 
 [profiles.default.push]
-telegram_url = "{url}"
+telegram_url = "http://127.0.0.1:9"
 telegram_token = "BOT_TOKEN"
 telegram_chat = "BOT_CHAT"
 
 [profiles.default.secrets]
 BOT_TOKEN = {{ file = "BOT_TOKEN" }}
 BOT_CHAT = {{ file = "BOT_CHAT" }}
+STORE_PASSWORD = {{ file = "STORE_PASSWORD" }}
 
 [profiles.default.targets.api.vars]
 nothing = "to look at"
@@ -49,11 +51,15 @@ nothing = "to look at"
 class World:
     """A repository with a released control plane whose contracts are accepted."""
 
-    def __init__(self, root: Path, *, clock=None, cycle="", schedule="", url="http://127.0.0.1:9", settle=True):
-        self.root, self.url = root, url
+    def __init__(self, root: Path, *, clock=None, cycle="", schedule="", store=("", ""), settle=True):
+        self.root, self.store = root, store[0]
         self.clock = clock or ManualClock(DUE)
         root.mkdir(parents=True, exist_ok=True)
-        for name, value in (("BOT_TOKEN", "1234567:AAEx-made-up_token"), ("BOT_CHAT", "-100987654321")):
+        for name, value in (
+            ("BOT_TOKEN", "1234567:AAEx-made-up_token"),
+            ("BOT_CHAT", "-100987654321"),
+            ("STORE_PASSWORD", store[1]),
+        ):
             (root / name).write_text(value)
             (root / name).chmod(0o600)
         (root / "contracts").mkdir(exist_ok=True)
@@ -67,7 +73,7 @@ class World:
             accept(self.plane, self.settings, "ours")
 
     def configure(self, *, cycle="", schedule=""):
-        text = OPS_TOML.format(cycle=cycle, schedule=schedule, url=self.url)
+        text = OPS_TOML.format(cycle=cycle, schedule=schedule, store=self.store)
         (self.root / "ops.toml").write_text(text)
         self.settings = load_settings(self.root / "ops.toml", environ={})
         self.plane = plane_of(self.settings, self.clock, "kim")

@@ -26,8 +26,9 @@ def world(tmp_path):
     return World(tmp_path, clock=SystemClock(), schedule=always_due())
 
 
-def test_many_schedulers_run_a_slot_once(world):
+def test_many_schedulers_run_a_slot_once(tmp_path, store_keys):
     """32 processes ask for the slot that is due: one runs it, all others get the very same receipt."""
+    world = World(tmp_path, clock=SystemClock(), schedule=always_due(), store=store_keys)
     processes = [start(world, slot="now", authorised_to_fire=True) for _ in range(32)]
     results = [ended(process, 240) for process in processes]
     assert {code for code, _ in results} == {0}
@@ -36,6 +37,15 @@ def test_many_schedulers_run_a_slot_once(world):
     assert all(receipt == receipts[0] for receipt in receipts)
     assert world.rows() == {receipts[0]["run_id"]: "OK"}
     assert world.actions().count("outbox.added") == 1
+
+
+def test_store_alone_settles_who_runs(tmp_path, store_keys):
+    """Where nobody can wait for a turn, as between hosts, the store still lets one run the slot."""
+    world = World(tmp_path, clock=SystemClock(), schedule=always_due(), store=store_keys)
+    (world.settings.control_dir / ".cycle.lock").mkdir()
+    results = [ended(process, 240) for process in [start(world, slot="now") for _ in range(6)]]
+    assert len({receipt["run_id"] for _, receipt in results}) == 1
+    assert list(world.rows().values()) == ["OK"]
 
 
 def test_by_hand_one_runs_and_the_others_are_refused(world):
@@ -53,8 +63,9 @@ def test_by_hand_one_runs_and_the_others_are_refused(world):
 
 
 @pytest.mark.parametrize("slot", [None, "now"])
-def test_killed_cycle_is_closed_by_the_next(world, slot):
+def test_killed_cycle_is_closed_by_the_next(tmp_path, store_keys, slot):
     """SIGKILL leaves an open run; the next cycle closes it as INTERRUPTED and goes on, a slot is not run again."""
+    world = World(tmp_path, clock=SystemClock(), schedule=always_due(), store=store_keys)
     process = start(world, ENDLESS, slot=slot)
     working(process)
     process.kill()
