@@ -14,11 +14,16 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from mirrored import World
 from support import ROOT
-from tampering import Tamperer, calm, injected_crashes
+from tampering import Missed, Tamperer, calm, injected_crashes
+
+from ops_core.control import mirrors
+from ops_core.control.integrity import planning
+from ops_core.control.integrity.comparing import EQUAL, Judgement
 
 CHANGES = int(os.environ.get("OPS_TAMPERING_CHANGES", "210"))
 CRASHES = int(os.environ.get("OPS_TAMPERING_CRASHES", "40"))
@@ -65,6 +70,24 @@ def test_a_crash_is_never_taken_for_tampering(folder: Path, capsys: pytest.Captu
     with capsys.disabled():
         print(f"\n{died} injected crashes, OPS_TAMPERING_SEED={seed}")
     assert died > CHUNK_CRASHES // 4
+
+
+def test_the_harness_finds_what_does_not_look(folder: Path) -> None:
+    """Where mirrors are not compared, the random changes say so: they are able to fail."""
+    tamperer, blind = Tamperer(folder, SEED), Judgement(path="", state=EQUAL)
+    with mock.patch.object(planning, "judge", return_value=blind), pytest.raises(Missed, match="was not found"):
+        tamperer.one("mirrors", lambda: _forge(folder))
+
+
+def test_the_harness_finds_an_export_that_notes_nothing_before_it_writes(folder: Path) -> None:
+    """Where the export does not say what it is about to write, the crashes say so: they are able to fail."""
+    with mock.patch.object(mirrors, "_note_intent"), pytest.raises(Missed):
+        injected_crashes(folder, SEED, 500)
+
+
+def _forge(folder: Path) -> tuple[str, str]:
+    (folder / "state" / "execution_gate.json").write_text("{}")
+    return "state/execution_gate.json", "forged"
 
 
 def test_a_killed_process_is_never_taken_for_tampering(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
