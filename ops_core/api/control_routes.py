@@ -116,12 +116,14 @@ def ask_for_window(
     context: InContext, caller: FromCaller, body: Annotated[WindowBody, Depends(reading(WindowBody))]
 ) -> dict[str, Any]:
     """A window over what the outbox holds now, waiting for the keys of two other people. Scope `window`."""
-    from ops_core.push import offer
+    from ops_core.push import offer, recover
 
     operator = caller.operator(Act.WINDOW)
-    run_id = new_run_id(context.now())
+    run_id, plane = new_run_id(context.now()), context.plane(operator.name)
+    # A live fire that was cut off locks down what is open: before this window is asked for, not after.
+    recover(plane)
     state = request_window(
-        context.plane(operator.name),
+        plane,
         lambda change: offer(change, context.settings, run_id),
         operator=operator.name,
         reason=body.reason,

@@ -46,10 +46,12 @@ def request(
     """Ask for a window. Who asks is whose key it is."""
     from ops_core.control.opening import plane_of
     from ops_core.control.people import request_window
-    from ops_core.push import offer
+    from ops_core.push import offer, recover
 
     settings, duration_s = settings_of(config, profile), span_s(lasting)
     plane = plane_of(settings, clock(), actor())
+    # A live fire that was cut off locks down what is open: before this window is asked for, not after.
+    recover(plane)
     person = holder(plane, key_path(key), passphrase_of(passphrase_env, passphrase_fd))
     run_id = new_run_id(clock().now())
     state = request_window(
