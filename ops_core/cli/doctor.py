@@ -11,7 +11,7 @@ from pathlib import Path
 
 import typer
 
-from ops_core.cli.options import ConfigOption, JsonOption, ProfileOption, clock, settings_of
+from ops_core.cli.options import ConfigOption, JsonOption, ProfileOption, actor, clock, settings_of
 from ops_core.cli.output import say, say_json, table
 from ops_core.config import Settings, read_secret
 from ops_core.errors import EXIT_DONE, EXIT_FAILED, OpsError
@@ -123,14 +123,14 @@ def _decisions(settings: Settings) -> str:
 
 
 def _control(settings: Settings) -> str:
-    from ops_core.control.reading import read_control
-    from ops_core.control.service import ControlPlane
+    from ops_core.control.opening import plane_of
+    from ops_core.control.reading import read_control_of
 
-    seen = read_control(settings.control_store, clock().now())
+    seen = read_control_of(settings, clock().now())
     if seen.problem:
         # The problem itself says what to do next.
         raise OpsError(seen.problem, where=seen.store)
-    chain = ControlPlane(settings.control_store, clock()).verify_chain()
+    chain = plane_of(settings, clock(), actor()).verify_chain()
     return f"{seen.explain()}; {chain.rows} audit rows verified"
 
 

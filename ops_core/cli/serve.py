@@ -10,6 +10,7 @@ import typer
 from ops_core.cli.options import ConfigOption, JsonOption, ProfileOption, actor, clock, settings_of
 from ops_core.cli.output import note, say, say_json
 from ops_core.config import Settings
+from ops_core.control.location import location_of
 from ops_core.errors import OpsError
 
 BACKLOG = 128
@@ -43,7 +44,7 @@ def serve(
         app = create_app(settings, clock(), port=bound)
         url = f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
         if json:
-            say_json({"url": url, "profile": settings.profile, "store": str(settings.control_store)})
+            say_json({"url": url, "profile": settings.profile, "store": location_of(settings).shown})
         else:
             say(f"listening  {url}  (profile {settings.profile})")
         _flush()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ops_core.clock import Clock
 from ops_core.config import Settings, Target
+from ops_core.control.location import location_of
 from ops_core.control.reading import read_last_good
 from ops_core.errors import OpsError
 
@@ -87,7 +88,7 @@ def remember_good(settings: Settings, target: Target, clock: Clock) -> list[str]
     Raises:
         OpsError: a version cannot be read, or the store cannot be written.
     """
-    good_release, good_config = read_last_good(settings.control_store, target.name)
+    good_release, good_config = read_last_good(location_of(settings), target.name)
     recorded = []
     for kind, link, known in (
         ("release", target.release_link, good_release),
@@ -99,9 +100,9 @@ def remember_good(settings: Settings, target: Target, clock: Clock) -> list[str]
         digest = digest_of(version.path)
         if known is None or (known.name, known.digest) != (version.name, digest):
             # Only now: mostly there is nothing new to record, and every observation would pay for the import.
-            from ops_core.control.service import ControlPlane
+            from ops_core.control.opening import plane_of
 
-            plane = ControlPlane(settings.control_store, clock, actor=OBSERVER)
+            plane = plane_of(settings, clock, OBSERVER)
             plane.mark_good(target.name, kind, version.name, digest)
             recorded.append(f"{kind} {version.name}")
     return recorded

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ops_core.config import Settings, read_secret
+
 _SECRETS = re.compile(r"(?<=:)[^:@/]*(?=@)|(?<=password=)[^&]*", re.IGNORECASE)
 
 
@@ -32,3 +34,15 @@ class StoreLocation:
     def of(cls, place: Path | StoreLocation) -> StoreLocation:
         """The location; a bare path is an SQLite file."""
         return cls(path=place) if isinstance(place, Path) else place
+
+
+def location_of(settings: Settings) -> StoreLocation:
+    """Where the store of a profile lies: a file, or a database with the latch in the control folder.
+
+    Raises:
+        SecretMissing: the database needs a password that has no value on this machine.
+    """
+    if not settings.control_url:
+        return StoreLocation(path=settings.control_store)
+    password = read_secret(settings, settings.control_password) if settings.control_password else ""
+    return StoreLocation(path=settings.control_store, url=settings.control_url, password=password)

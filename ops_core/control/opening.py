@@ -1,26 +1,14 @@
-"""From the settings to an open control plane: where its store lies, and what follows from a change."""
+"""From the settings to an open control plane, and what follows from a change of it."""
 
 from __future__ import annotations
 
 import contextlib
 
 from ops_core.clock import Clock
-from ops_core.config import Settings, read_secret
-from ops_core.control.location import StoreLocation
+from ops_core.config import Settings
+from ops_core.control.location import location_of
 from ops_core.control.service import ControlPlane
 from ops_core.errors import Refused
-
-
-def location_of(settings: Settings) -> StoreLocation:
-    """Where the store of a profile lies: a file, or a database with the latch in the control folder.
-
-    Raises:
-        SecretMissing: the database needs a password that has no value on this machine.
-    """
-    if not settings.control_url:
-        return StoreLocation(path=settings.control_store)
-    password = read_secret(settings, settings.control_password) if settings.control_password else ""
-    return StoreLocation(path=settings.control_store, url=settings.control_url, password=password)
 
 
 def plane_of(settings: Settings, clock: Clock, actor: str) -> ControlPlane:

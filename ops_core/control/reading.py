@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ops_core.clock import isoformat
+from ops_core.config import Settings
 from ops_core.control import files, verified
-from ops_core.control.location import StoreLocation
+from ops_core.control.location import StoreLocation, location_of
 from ops_core.control.model import ControlState, effective_gate
 from ops_core.control.problems import StoreMissing, distrusted, from_sqlite
 from ops_core.control.shape import Query
@@ -26,6 +27,21 @@ from ops_core.evidence import ControlEvidence
 
 BUSY_TIMEOUT_S = 1.0
 UNKNOWN_GATE = "UNKNOWN"
+
+
+def read_control_of(settings: Settings, now: datetime) -> ControlEvidence:
+    """The control plane of a profile at `now`. Never raises: a store that cannot even be named is stopped too."""
+    try:
+        location = location_of(settings)
+    except OpsError as error:
+        return ControlEvidence(
+            store=settings.control_url,
+            stopped=True,
+            stop_reason="counts as engaged",
+            gate=UNKNOWN_GATE,
+            problem=error.what + (f" (next: {error.next_step})" if error.next_step else ""),
+        )
+    return read_control(location, now)
 
 
 def read_control(

@@ -17,7 +17,7 @@ from typing import Any
 
 from ops_core.clock import Clock, new_run_id, parse_instant
 from ops_core.config import Settings, load_settings
-from ops_core.control.service import ControlPlane
+from ops_core.control.opening import plane_of
 from ops_core.drill.fault import Fault
 from ops_core.drill.stack import EmbeddedStack
 from ops_core.errors import OpsError
@@ -90,7 +90,7 @@ def rehearse(
         stack = EmbeddedStack(Path(folder), clock=clock, reports_dir=reports_dir)
         with stack, _environment(stack.environ()):
             settings = load_settings(stack.config, "embedded")
-            plane = ControlPlane(settings.control_store, clock, actor=ACTOR)
+            plane = plane_of(settings, clock, ACTOR)
             plane.create()
             plane.release(REASON)
             plane.set_gate("MOCK_ONLY", REASON)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ops_core.clock import SystemClock
 from ops_core.config import LANGUAGES, find_config, load_settings
-from ops_core.control.service import ControlPlane
+from ops_core.control.opening import plane_of
 from ops_core.errors import OpsError
 from ops_core.incident.loop import run_incident
 
@@ -30,7 +30,7 @@ def main() -> int:
         outcome = run_incident(
             settings,
             suite=options.suite,
-            plane=ControlPlane(settings.control_store, clock, actor="incident"),
+            plane=plane_of(settings, clock, "incident"),
             clock=clock,
             say=lambda line: print(line, flush=True),  # noqa: T201 - this is the command line
             lang=options.lang or settings.lang,

@@ -47,7 +47,8 @@ def _mark_good(session: RunbookSession, observation: Observation, notes: list[st
         return
     good = healthy_targets(observation, session.selected)
     linked = [t for t in session.settings.targets if t.name in good and (t.release_link or t.config_link)]
-    if not linked or not session.settings.control_store.is_file():
+    there = session.settings.control_url or session.settings.control_store.is_file()
+    if not linked or not there:
         return
     from ops_core.control.deployments import remember_good
 

@@ -199,14 +199,15 @@ class Looking:
                 stop_reason=str(part.get("stop_reason", "")),
                 gate=str(part.get("gate", "UNKNOWN")),
             )
-        from ops_core.control.reading import read_control
+        from ops_core.control.reading import read_control_of
 
-        return read_control(self.settings.control_store, self._clock.now())
+        return read_control_of(self.settings, self._clock.now())
 
     def _read_last_good(self, target: str) -> LastGood:
+        from ops_core.control.location import location_of
         from ops_core.control.reading import read_last_good
 
-        release, config = read_last_good(self.settings.control_store, target)
+        release, config = read_last_good(location_of(self.settings), target)
         return LastGood(release=release.name if release else None, config=config.name if config else None)
 
     def _read_operations(self, what: str) -> Evidence:

@@ -43,7 +43,10 @@ class ControlInstrument:
 
     def state(self) -> ControlEvidence:
         """Emergency stop and gate. A state that is missing or unreadable counts as stopped."""
-        self._lookout.actions.append({"instrument": "control", "store": str(self._lookout.settings.control_store)})
+        settings = self._lookout.settings
+        self._lookout.actions.append(
+            {"instrument": "control", "store": settings.control_url or str(settings.control_store)}
+        )
         return self._lookout.read_control()
 
 
