@@ -127,19 +127,6 @@ def move(source: Path, place: Path | StoreLocation, now: datetime, actor: str) -
     return done
 
 
-def revision_of(place: Path | StoreLocation) -> str:
-    """The revision of a store, whatever else may be wrong with it.
-
-    Raises:
-        StoreUnusable: there is none, or it cannot be read.
-    """
-    location = StoreLocation.of(place)
-    if not location.url:
-        files.check_store_file(location.path)
-    with distrusted(location), database.reading(location, BUSY_TIMEOUT_S) as query:
-        return _revision(query, location)
-
-
 def _revision(query: Query, location: StoreLocation) -> str:
     if location.url:
         tables = {row[0] for row in query("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()", {})}
