@@ -90,6 +90,10 @@ class ControlPlane:
         self._created()
         return state
 
+    def show(self) -> None:
+        """Bring the mirrors up to date, as after every change of the control state. Never raises."""
+        self._changed()
+
     def state(self) -> ControlState:
         """The state that counts now. Never raises for the store's sake: what cannot be known is stopped."""
         try:

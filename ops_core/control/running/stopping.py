@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from ops_core.clock import Clock
 from ops_core.control import files, model
+from ops_core.control.mirrors import held_back
 from ops_core.control.model import ControlState
 from ops_core.control.problems import StoreConflict, StoreMissing, StoreUnusable
 from ops_core.control.running import processes
@@ -54,7 +55,9 @@ def engage_and_end(
         StoreUnusable: neither store nor latch could be written. Nothing is acknowledged then.
     """
     quick = plane.impatient(BUSY_S)
-    state = _engage(quick, reason, actor)
+    # Mirrors wait for the end: showing that it is stopped must not hold up the stopping.
+    with held_back():
+        state = _engage(quick, reason, actor)
     say(f"stopped: {state.stop_reason}")
     ending = end_all(quick, plane.clock, patience_s, say=say)
     complete = not ending.left
@@ -68,6 +71,7 @@ def engage_and_end(
     with contextlib.suppress(OpsError), quick.transaction() as change:
         who = plane.actor if actor is None else actor
         change.audit(at=plane.clock.now(), actor=who, action=ACKNOWLEDGED, detail=detail)
+    plane.show()
     return Acknowledged(state=state, ended=ending.ended, left=ending.left, complete=complete)
 
 
