@@ -231,6 +231,8 @@ def _serve() -> None:
                 importlib.import_module(module.name)
     for name in ("httpx", "sqlalchemy.dialects.sqlite", "cryptography.hazmat.primitives.serialization"):
         importlib.import_module(name)
+    with contextlib.suppress(ImportError):
+        importlib.import_module("psycopg")
     # What children write must not end up among the answers.
     asked, answers = os.fdopen(os.dup(0), "r"), os.fdopen(os.dup(1), "w")
     nothing = os.open(os.devnull, os.O_RDWR)
