@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test tampering lint bench dist lock
+.PHONY: help setup demo test tampering kills races lint bench dist lock
 
 help:
 	@echo "make demo    break a real service, find out, decide, roll back, verify, write the postmortem"
