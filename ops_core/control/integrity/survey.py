@@ -21,8 +21,8 @@ from ops_core.control.audit import AuditRow
 from ops_core.control.integrity.comparing import PENDING
 from ops_core.control.integrity.planning import plan
 from ops_core.control.integrity.shown import GATE, PREFLIGHT, SNAPSHOTS_MAX, STOP, TICKETS
+from ops_core.control.location import location_of
 from ops_core.control.model import effective_gate, why_stopped
-from ops_core.control.opening import location_of
 from ops_core.control.service import ControlPlane
 from ops_core.control.store import Transaction
 from ops_core.errors import CannotLook, OpsError
