@@ -21,14 +21,17 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from tests.bot_api import BotApi
 from tests.operating import Site, Told
 from tests.support import ROOT, eventually, need_program
 
@@ -220,6 +223,32 @@ def sample(points: list[Point], wanted: int, seed: str) -> list[Point]:
     rng = random.Random(seed)
     edges = [len(points) * number // wanted for number in range(wanted + 1)]
     return [points[rng.randrange(low, high)] for low, high in itertools.pairwise(edges)]
+
+
+def heard_all(api: BotApi) -> list[str]:
+    """The texts that arrived, once everything has that was sent before; the connections behind it are closed."""
+    with socket.create_connection(api._listener.getsockname()) as last:
+        me = last.getsockname()
+        # Connections are accepted in their order: ours comes after theirs.
+        eventually(lambda: me in [_peer(one) for one in list(api._open)], "a connection is not accepted")
+    eventually(lambda: len(api._threads) == len(api._open) and all(map(_ended, api._threads)), "one is still served")
+    for one in api._open:
+        one.close()
+    api._open.clear()
+    api._threads.clear()
+    return api.texts
+
+
+def _peer(connection: socket.socket) -> object:
+    try:
+        return connection.getpeername()
+    except OSError:
+        return None
+
+
+def _ended(thread: threading.Thread) -> bool:
+    # It is listed before it is started.
+    return thread._started.is_set() and not thread.is_alive()
 
 
 def _serve() -> None:

@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import secrets
-import socket
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from ops_core.control.running import engage_and_end, open_works, processes
 from ops_core.errors import Refused
 from ops_core.push import fire, latest, messages, offer, recover
 from tests.bot_api import BotApi
-from tests.killing import Ready, ReadySite, sample, working
+from tests.killing import Ready, ReadySite, heard_all, sample, working
 
 pytestmark = pytest.mark.slow
 
@@ -106,20 +105,7 @@ class Rig:
 
     def arrived(self):
         """What the server was told until now, by processes that are gone."""
-        before = self.api.connections
-        with socket.create_connection(self.api._listener.getsockname()):
-            pass
-        # Connections are accepted in their order: ours, which says nothing, comes after theirs.
-        while self.api.connections == before or not all(self._ended(thread) for thread in self.api._threads):
-            CLOCK.sleep(0.002)
-        return self.api.texts
-
-    @staticmethod
-    def _ended(thread):
-        # It is listed before it is started.
-        if thread.ident is not None:
-            thread.join(30)
-        return thread.ident is not None and not thread.is_alive()
+        return heard_all(self.api)
 
     def _people(self):
         site = ReadySite(root=self.folder / "people", telegram_url=self.api.url, ready=self.ready).write()

@@ -24,7 +24,7 @@ from ops_core.control.people import add_operator, approve_window, keys_problem, 
 from ops_core.control.running import open_works
 from ops_core.push import add_message, messages, offer, recover, withdraw
 from tests.bot_api import BotApi
-from tests.killing import Ready, ReadySite
+from tests.killing import Ready, ReadySite, heard_all
 from tests.postgresql import PASSWORD, common_folder, new_schema, shared_server
 
 pytestmark = pytest.mark.slow
@@ -207,15 +207,7 @@ class World:
 
     def arrived(self):
         """What the server was told; whoever told it has heard the answer, or is gone."""
-        before = self.api.connections
-        with socket.create_connection(self.api._listener.getsockname()):
-            pass
-        while self.api.connections == before or any(
-            thread.ident is None or thread.is_alive() for thread in self.api._threads
-        ):
-            CLOCK.sleep(0.002)
-        self.api._threads.clear()
-        return self.api.texts
+        return heard_all(self.api)
 
     def count(self, *actions):
         return sum(row.action in actions for row in self.plane.audit_rows())
