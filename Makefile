@@ -45,10 +45,10 @@ tampering: $(READY)
 
 # The tests take a few points, and a few rounds; these take all.
 kills: $(READY)
-	@KILLS=all $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q -rP tests/acceptance/test_kills.py
+	@KILLS=all $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -v -rP tests/acceptance/test_kills.py
 
 races: $(READY)
-	@RACES=all $(BIN)/python -m pytest -q -rP tests/acceptance/test_races.py
+	@RACES=all $(BIN)/python -m pytest -v -rP tests/acceptance/test_races.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -3,7 +3,8 @@
 What lies on the disk, and what others were told, changes only at system calls that change something. A kill before each
 of these, and the run that is not killed, are therefore all that a SIGKILL can leave behind.
 
-strace counts the calls of each name for itself, so a point is a name and how many calls of it there were before.
+strace counts the calls of each name for itself, so a point is a name and how many calls of it there were before. It
+watches the first thread: the acts do everything there.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ class Ready:
         pid = self.start(site, words, code=code, go=True)
         return self.heard(site, self.ask(do="wait", pid=pid))
 
-    def trace(self, site: Site, words: tuple[str, ...], *, code: str = "", kill: Point | None = None) -> Killed:
+    def trace(self, site: Site, words: tuple[str, ...] | None, *, code: str = "", kill: Point | None = None) -> Killed:
         """Run a command under strace, and kill it at a point; where it never comes there, it runs to its end."""
         pid = self.start(site, words, code=code, go=False)
         log = log_of(site)
@@ -148,7 +149,7 @@ class Ready:
             strace.wait(PATIENCE_S)
         return Killed(killed=code_of_end == -signal.SIGKILL, told=self.heard(site, code_of_end))
 
-    def points(self, site: Site, words: tuple[str, ...], code: str = "") -> tuple[list[Point], Killed]:
+    def points(self, site: Site, words: tuple[str, ...] | None, code: str = "") -> tuple[list[Point], Killed]:
         """All points of a command, counted in a run that nobody kills."""
         done = self.trace(site, words, code=code)
         return points_of(log_of(site).read_text("utf-8", "replace")), done
@@ -217,9 +218,7 @@ class ReadySite(Site):
 
 
 def sample(points: list[Point], wanted: int, seed: str) -> list[Point]:
-    """As many points as wanted, at random, but spread over the whole act; all of them where none is left out."""
-    if wanted <= 0 or wanted >= len(points):
-        return points
+    """As many points as wanted, at random, but spread over the whole act."""
     rng = random.Random(seed)
     edges = [len(points) * number // wanted for number in range(wanted + 1)]
     return [points[rng.randrange(low, high)] for low, high in itertools.pairwise(edges)]
