@@ -1,6 +1,10 @@
-"""What cuts a cycle off: its budget, a signal, an emergency stop; noticed between acts, and during them by signals.
+"""What cuts a cycle off: its budget, a signal, an emergency stop.
 
-The signals are listened to in the main thread only. Elsewhere a cycle notices between its acts.
+A signal only makes a note, which is read between acts. It breaks into an act only where that can leave nothing half
+done: while another process is waited for, and never while the store is open, because a transaction that is abandoned in
+the middle would lock out the very one that has to record the end.
+
+Signals are listened to in the main thread only. Elsewhere a cycle notices between its acts.
 """
 
 from __future__ import annotations
@@ -26,6 +30,10 @@ class CutOffError(BaseException):
         self.reason = reason
 
 
+class SignalledError(BaseException):
+    """A signal broke into an act; `Limits.check` says what it means."""
+
+
 class Limits:
     """How long a cycle may go on.
 
@@ -39,8 +47,8 @@ class Limits:
         self._budget_s = budget_s
         self._ends = float("inf")
         self._must_end: Callable[[], str] = lambda: ""
-        self._listening = False
-        self._armed = False
+        self._noted: int | None = None
+        self._breaking = False
 
     @property
     def left_s(self) -> float:
@@ -61,8 +69,10 @@ class Limits:
         reason = self._must_end()
         if reason:
             raise CutOffError(Outcome.STOPPED, reason)
-        if self.left_s <= 0:
-            raise self._spent()
+        if self.left_s <= 0 or self._noted == signal.SIGALRM:
+            raise CutOffError(Outcome.TIMED_OUT, f"the budget of {self._budget_s:g} s is spent")
+        if self._noted is not None:
+            raise CutOffError(Outcome.INTERRUPTED, f"it was ended by {signal.Signals(self._noted).name}")
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -73,43 +83,39 @@ class Limits:
         before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)}
         for one in before:
             signal.signal(one, self._on_signal)
-        self._listening = True
         try:
             yield
         finally:
-            self._listening = False
             for one, handler in before.items():
                 signal.signal(one, signal.SIG_DFL if handler is None else handler)
 
     @contextmanager
-    def armed(self) -> Iterator[None]:
-        """Inside the block a signal, or the end of the budget, cuts off whatever is being done.
+    def breakable(self) -> Iterator[None]:
+        """Inside the block a signal, or the end of the budget, breaks into what is being done; no store is open here.
 
         Raises:
-            CutOffError: it did.
+            CutOffError: it did, or has to.
         """
-        if not self._listening:
-            yield
-            return
-        self._armed = True
-        signal.setitimer(signal.ITIMER_REAL, max(LEAST_S, self.left_s))
+        timed = signal.getsignal(signal.SIGALRM) == self._on_signal
+        self._breaking = True
         try:
+            # After the flag: a signal that came just before is a note by now, and seen here.
+            self.check()
+            if timed:
+                signal.setitimer(signal.ITIMER_REAL, max(LEAST_S, self.left_s))
             yield
+        except SignalledError:
+            self._breaking = False
+            self.check()
+            raise
         finally:
-            self._armed = False
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            self._breaking = False
+            if timed:
+                signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if not self._armed:
-            return
-        # Once: a second one must not cut off what follows from the first.
-        self._armed = False
-        if number == signal.SIGALRM:
-            raise self._spent()
-        reason = self._must_end()
-        if reason:
-            raise CutOffError(Outcome.STOPPED, reason)
-        raise CutOffError(Outcome.INTERRUPTED, f"it was ended by {signal.Signals(number).name}")
-
-    def _spent(self) -> CutOffError:
-        return CutOffError(Outcome.TIMED_OUT, f"the budget of {self._budget_s:g} s is spent")
+        # The first one counts: nobody has to guess what the second was for.
+        self._noted = number if self._noted is None else self._noted
+        if self._breaking:
+            self._breaking = False
+            raise SignalledError

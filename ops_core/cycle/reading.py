@@ -6,8 +6,8 @@ from datetime import datetime
 
 from ops_core.clock import Clock
 from ops_core.config import Settings
+from ops_core.control.location import location_of
 from ops_core.control.model import KEYS_NEEDED, why_stopped
-from ops_core.control.opening import location_of
 from ops_core.control.reading import UNKNOWN_GATE
 from ops_core.control.service import ControlPlane
 from ops_core.control.store import Transaction

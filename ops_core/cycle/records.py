@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -132,10 +133,13 @@ def end(tx: Transaction, receipt: dict[str, Any], *, actor: str, now: datetime) 
     tx.audit(at=now, actor=actor, action=ENDED, subject=receipt["run_id"], detail=told)
 
 
-def interrupt(tx: Transaction, run: Run, *, why: str, actor: str, now: datetime) -> dict[str, Any]:
-    """Close a run that was cut off, and return its receipt."""
+def interrupt(
+    tx: Transaction, run: Run, *, why: str, actor: str, now: datetime, more: Mapping[str, object]
+) -> dict[str, Any]:
+    """Close a run that was cut off, and return its receipt; `more` is what else is known of it now."""
     receipt = {
         **run.receipt,
+        **more,
         "ended_at": isoformat(now),
         "result": Outcome.INTERRUPTED.value,
         "cause": why,

@@ -26,8 +26,9 @@ from ops_core.cycle.alive import is_alive
 from ops_core.cycle.cutting import Limits
 from ops_core.cycle.sequence import Modes, barrier, modes_of
 from ops_core.cycle.turns import in_turn
-from ops_core.cycle.work import Job, Progress, work
+from ops_core.cycle.work import Job, Progress, fire_since, work
 from ops_core.errors import Refused, UsageError
+from ops_core.push import recover
 
 CUT_OFF = "the process that ran it is gone: it was killed, or its host went down"
 WAIT_GRACE_S = 90.0
@@ -160,6 +161,8 @@ class _Asker:
                 return _again(before.receipt)
             if before is not None and is_alive(found, before.work, plane.clock.now()):
                 return None
+        # What a live fire that was killed has left is locked down and told before anything else is.
+        recover(plane)
         if model.why_stopped(state):
             return self._stopped()
         try:
@@ -199,7 +202,7 @@ class _Asker:
                             next_step="wait for it, or end it: ops estop engage",
                         )
                     continue
-                closed = records.interrupt(change, one, why=CUT_OFF, actor=plane.actor, now=now)
+                closed = self._interrupt(change, one, now)
                 if before is not None and one.id == before.id:
                     return _again(closed)
             modes = modes_in(plane, change, now)
@@ -222,6 +225,16 @@ class _Asker:
             if here is None:
                 return _Entered(receipt=self._end(change, entered, Progress(), now), modes=modes)
         return entered
+
+    def _interrupt(self, change: Transaction, run: records.Run, now: datetime) -> dict[str, Any]:
+        """Close a run whose process is gone, with what is known of the live fire that it may have begun."""
+        more = {
+            "live_fire_step": fire_since(change, run.begun_at).as_dict(),
+            "checkpoint": checkpoint_of(change, self.settings),
+        }
+        receipt = records.interrupt(change, run, why=CUT_OFF, actor=self.plane.actor, now=now, more=more)
+        self._tickets(change, "results", receipt, now, result=receipt["result"])
+        return receipt
 
     def _close(self, entered: _Entered, progress: Progress) -> dict[str, Any]:
         with self.plane.transaction() as change:
@@ -256,7 +269,7 @@ class _Asker:
     ) -> None:
         from ops_core.control import tickets
 
-        for one in self.types[:only]:
+        for one in receipt["request_types"][:only]:
             tickets.record(
                 change,
                 journal,

@@ -15,7 +15,8 @@ from ops_core.control.model import Gate
 from ops_core.control.model import window as windows
 from ops_core.control.running import Work as Registered
 from ops_core.control.service import ControlPlane
-from ops_core.cycle.cutting import CutOffError, Limits
+from ops_core.control.store import Transaction
+from ops_core.cycle.cutting import CutOffError, Limits, SignalledError
 from ops_core.cycle.preflight import Missing, look
 from ops_core.cycle.sequence import FireStep, Modes, Outcome, Work
 from ops_core.errors import OpsError
@@ -66,11 +67,12 @@ class Job:
 def work(job: Job, registered: Registered, modes: Modes, progress: Progress) -> None:
     """Do the work, noting in `progress` how far it came. What goes wrong in our own program is noted too."""
     try:
-        with job.limits.armed():
-            _steps(job, registered, modes, progress)
+        _steps(job, registered, modes, progress)
     except CutOffError as cut:
         progress.cut, progress.cut_reason = cut.outcome, cut.reason
         _complete_fire(job, progress)
+    except SignalledError:
+        progress.cut, progress.cut_reason = Outcome.INTERRUPTED, "it was ended by a signal"
     except OpsError as error:
         progress.cut, progress.cut_reason = Outcome.INTERRUPTED, error.what
     except Exception as error:  # noqa: BLE001 - whatever it is, the cycle has to leave a receipt
@@ -80,8 +82,8 @@ def work(job: Job, registered: Registered, modes: Modes, progress: Progress) -> 
 
 def _steps(job: Job, registered: Registered, modes: Modes, progress: Progress) -> None:
     settings, limits = job.settings, job.limits
-    limits.check()
-    missing = look(settings, registered.environ, limits.left_s)
+    with limits.breakable():
+        missing = look(settings, registered.environ, limits.left_s)
     limits.check()
     progress.missing = missing
     if missing:
@@ -125,7 +127,7 @@ def _fire(job: Job, modes: Modes, progress: Progress) -> None:
     # What counts until we know better: cut off in the middle, nobody can tell what left.
     progress.fire = FireStep(attempted=True, result=UNKNOWN, reason="it was cut off; ops live-fire latest tells more")
     try:
-        receipt = fire(job.settings, job.plane, authorised=True)
+        receipt = fire(job.settings, job.plane, authorised=True, pause=lambda phase: _between(job, phase))
     except OpsError as error:
         progress.fire = FireStep(attempted=True, result="REFUSED", reason=error.what)
         progress.notes.append(f"the live fire was refused: {error.what}")
@@ -135,6 +137,25 @@ def _fire(job: Job, modes: Modes, progress: Progress) -> None:
         progress.done.append(f"live fire {progress.fire.fire_id}")
     else:
         progress.notes.append(f"the live fire is {progress.fire.result}: {progress.fire.reason}")
+
+
+def _between(job: Job, phase: str) -> None:
+    """A live fire is cut off before it burns, and between two messages: nowhere else, so that each is accounted for."""
+    if phase in {"judged", "recorded"}:
+        job.limits.check()
+
+
+def fire_since(found: Transaction, begun_at: str) -> FireStep:
+    """What is known of the live fire of a cycle that began then and was cut off."""
+    from ops_core.push import latest
+
+    try:
+        receipt = latest(found)
+    except OpsError as error:
+        return FireStep(result=UNKNOWN, reason=f"it cannot be told whether one began: {error.what}")
+    if receipt is None or str(receipt["begun_at"]) < begun_at:
+        return FireStep(reason="none had begun when the cycle was cut off")
+    return _fire_step(receipt)
 
 
 def _complete_fire(job: Job, progress: Progress) -> None:
@@ -183,8 +204,7 @@ def _message(job: Job, modes: Modes, progress: Progress) -> None:
 
 
 def _checkpoint_line(job: Job) -> str:
-    from ops_core.control.checkpoint import checkpoint_of
+    from ops_core.control.checkpoint import as_line, checkpoint_of
 
     with job.plane.snapshot() as found:
-        told = checkpoint_of(found, job.settings)
-    return f"checkpoint {told['seq']} {told['hash']}"
+        return as_line(checkpoint_of(found, job.settings))

@@ -58,7 +58,7 @@ class World:
         for name, value in (
             ("BOT_TOKEN", "1234567:AAEx-made-up_token"),
             ("BOT_CHAT", "-100987654321"),
-            ("STORE_PASSWORD", store[1]),
+            ("STORE_PASSWORD", store[1] or "none-is-needed"),
         ):
             (root / name).write_text(value)
             (root / name).chmod(0o600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +11,8 @@ from cycle_world import ENDLESS, World, ended, start, working
 
 from ops_core.clock import SystemClock
 from ops_core.control.running import engage_and_end
+from ops_core.control.tickets import entries
+from ops_core.cycle import records
 from ops_core.cycle.run import CycleRunning
 
 pytestmark = pytest.mark.slow
@@ -80,7 +83,37 @@ def test_killed_cycle_is_closed_by_the_next(tmp_path, store_keys, slot):
         assert "is gone" in receipt["cause"]
         assert world.run()["result"] == "OK"
     assert list(world.rows().values()) == ["INTERRUPTED", "OK"]
+    with world.plane.snapshot() as found:
+        closed = records.open_runs(found)
+        results = [json.loads(one.line)["result"] for one in entries(found, "results")]
+    assert (closed, results) == ((), ["INTERRUPTED", "OK"])
     assert world.actions().count("cycle.ended") == 2
+
+
+def test_killed_while_firing_is_told_so(world):
+    """Killed between burning and sending: the next receipt names the fire, and nothing is sent again."""
+    code = """
+import os, signal
+import ops_core.push.firing as firing
+firing._send_all = lambda run: os.kill(os.getpid(), signal.SIGKILL)
+from ops_core.cycle.__main__ import main
+sys.exit(main())
+"""
+    always = '[profiles.default.trading]\nopens = "00:00"\ncloses = "24:00"\ndays = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]'
+    world.configure(cycle=f"live_fire = true\n{always}", schedule=always_due())
+    world.arm()
+    process = start(world, code, authorised_to_fire=True)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    killed = world.latest()["run_id"]
+    receipt = world.run(authorised_to_fire=True)
+    assert receipt["result"] == "WINDOW_NOT_ACTIVE"
+    assert world.plane.state().window.status == "CONSUMED"
+    assert world.plane.state().sender.enabled is False
+    shown = world.root / "reports" / "ops" / "daily" / "snapshots" / f"ops_run_{killed}.json"
+    fire = json.loads(shown.read_text())["live_fire_step"]
+    assert (fire["attempted"], fire["result"]) == (True, "INTERRUPTED")
+    assert fire["fire_id"]
 
 
 def test_emergency_stop_ends_a_running_cycle(world):
