@@ -34,7 +34,7 @@ contracts_dir = "contracts"
 {cycle}
 
 [profiles.default.push]
-telegram_url = "http://127.0.0.1:9"
+telegram_url = "{url}"
 telegram_token = "BOT_TOKEN"
 telegram_chat = "BOT_CHAT"
 
@@ -72,8 +72,8 @@ class World:
             self.plane.release("ready")
             accept(self.plane, self.settings, "ours")
 
-    def configure(self, *, cycle="", schedule=""):
-        text = OPS_TOML.format(cycle=cycle, schedule=schedule, store=self.store)
+    def configure(self, *, cycle="", schedule="", url="http://127.0.0.1:9"):
+        text = OPS_TOML.format(cycle=cycle, schedule=schedule, url=url, store=self.store)
         (self.root / "ops.toml").write_text(text)
         self.settings = load_settings(self.root / "ops.toml", environ={})
         self.plane = plane_of(self.settings, self.clock, "kim")

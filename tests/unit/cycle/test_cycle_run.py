@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from bot_api import BotApi
 from cycle_world import SLOT, World
 
 from ops_core.control.contracts import accept
@@ -13,7 +14,8 @@ from ops_core.control.people import revoke_operator, revoke_window
 from ops_core.control.tickets import entries
 from ops_core.cycle.run import CycleRunning
 from ops_core.errors import Refused, UsageError
-from ops_core.push import messages
+from ops_core.push import add_message, messages
+from ops_core.push import latest as latest_fire
 
 
 @pytest.fixture
@@ -213,6 +215,43 @@ def test_blocked_live_fire_is_a_warning_and_burns_nothing(world):
     assert "sender_enable" in receipt["live_fire_step"]["reason"]
     assert world.plane.state().window.status == "ACTIVE"
     assert receipt["daily_message"]["id"] is None
+
+
+def test_live_fire_is_cut_off_between_two_messages(world, monkeypatch):
+    """The budget ends during a live fire: what was sent stays sent, the rest waits, everything is locked down."""
+    import ops_core.cycle.work as cycle_work
+    from ops_core.cycle.cutting import CutOffError
+    from ops_core.cycle.sequence import Outcome
+
+    def between(_job, phase):
+        if phase == "recorded":
+            raise CutOffError(Outcome.TIMED_OUT, "the budget is spent")
+
+    with BotApi() as bot:
+        world.configure(cycle="live_fire = true", url=bot.url)
+        add_message(world.plane, "the first")
+        world.arm()
+        monkeypatch.setattr(cycle_work, "_between", between)
+        receipt = world.run(authorised_to_fire=True)
+    assert bot.texts == ["the first"]
+    assert (receipt["result"], receipt["live_fire_step"]["attempted"]) == ("TIMED_OUT", True)
+    with world.plane.snapshot() as found:
+        assert latest_fire(found)["outcome"] == "INTERRUPTED"
+        assert [message.state for message in messages(found)] == ["PENDING", "SENT"]
+    state = world.plane.state()
+    assert (state.window.status, state.sender.enabled) == ("CONSUMED", False)
+
+
+def test_live_fire_in_a_cycle(world):
+    """Everything in place: fired once, and afterwards the daily message is added to what waits."""
+    with BotApi() as bot:
+        world.configure(cycle="live_fire = true", url=bot.url)
+        world.arm()
+        receipt = world.run(authorised_to_fire=True)
+    assert (receipt["result"], bot.texts) == ("OK", ["weekly report"])
+    assert receipt["live_fire_step"]["result"] == "FIRED"
+    assert receipt["live_fire_step"]["reason"]
+    assert receipt["daily_message"]["id"]
 
 
 def test_spent_budget_times_out(world):
