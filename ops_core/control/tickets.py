@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from sqlalchemy import func, insert, select
 
 from ops_core.clock import isoformat
 from ops_core.control import schema
-from ops_core.control.audit import canonical
+from ops_core.control.audit import AuditRow, canonical
 from ops_core.control.model import NOBODY, tidy
 from ops_core.control.store import Transaction
 from ops_core.errors import UsageError
@@ -105,9 +105,9 @@ def entries(tx: Transaction, journal: str | None = None) -> Iterator[Ticket]:
         yield Ticket(seq=int(seq), audit_seq=int(audit_seq), journal=str(name), line=str(line))
 
 
-def problem(tx: Transaction) -> str:
-    """What is wrong with the entries as the store holds them; empty where each is proven by its audit row."""
-    rows = {row.seq: row for row in tx.audit_rows() if row.action == RECORDED}
+def problem(tx: Transaction, history: Sequence[AuditRow]) -> str:
+    """What is wrong with the entries as the store holds them; empty where each is proven by its row of the history."""
+    rows = {row.seq: row for row in history if row.action == RECORDED}
     last = 0
     for ticket in entries(tx):
         row = rows.pop(ticket.audit_seq, None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import pwd
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -84,6 +84,7 @@ def _look(plane: ControlPlane, settings: Settings) -> _Look:
         except OpsError as error:
             # What does not prove itself proves nothing else.
             return _Look(now={Breach(area="chain", where="table audit", what=error.what): ""})
+        rows = tx.audit_rows()
         work = plan(tx, settings, snapshots=SNAPSHOTS_MAX)
         now: dict[Breach, object] = {
             Breach(
@@ -101,9 +102,8 @@ def _look(plane: ControlPlane, settings: Settings) -> _Look:
                     area="logs", where=f"logs/{log.path}", what=log.what, at=log.changed_at, by=owner_name(log.owner)
                 )
             ] = ""
-        for breach in (*_of_contracts(tx, settings), *_of_store(tx, settings)):
+        for breach in (*_of_contracts(tx, settings), *_of_store(tx, settings, rows)):
             now[breach] = ""
-        rows = tx.audit_rows()
         since = max((row.seq for row in rows if row.action == LOOKED_AT), default=0)
         state = tx.state
         stopped = why_stopped(state) or ("the latch is there" if files.read_latch(settings.control_store) else "")
@@ -139,11 +139,11 @@ def _of_contracts(tx: Transaction, settings: Settings) -> Iterator[Breach]:
         )
 
 
-def _of_store(tx: Transaction, settings: Settings) -> Iterator[Breach]:
+def _of_store(tx: Transaction, settings: Settings, rows: Sequence[AuditRow]) -> Iterator[Breach]:
     """What does not prove itself within the store, beyond what opening it verifies."""
-    if problem := tickets.problem(tx):
+    if problem := tickets.problem(tx, rows):
         yield Breach(area="tickets", where="table ticket", what=problem)
-    yield from _of_receipts(tx)
+    yield from _of_receipts(tx, rows)
     path = checkpoint.key_path(settings)
     known = checkpoint.recorded_keys(tx)
     try:
@@ -154,9 +154,9 @@ def _of_store(tx: Transaction, settings: Settings) -> Iterator[Breach]:
             yield Breach(area="chain", where=str(path), what=error.what)
 
 
-def _of_receipts(tx: Transaction) -> Iterator[Breach]:
+def _of_receipts(tx: Transaction, rows: Sequence[AuditRow]) -> Iterator[Breach]:
     digests: dict[tuple[str, str], str] = {}
-    for row in tx.audit_rows():
+    for row in rows:
         proof = row.data.get("receipt_digest")
         if isinstance(proof, str):
             digests[row.action.partition(".")[0], row.subject] = proof

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from mirrored import World, past_the_program
 
-from ops_core.control import mirrors
+from ops_core.control import mirrors, opening
 from ops_core.control.integrity import survey
 from ops_core.control.integrity.accepting import accept_look
 from ops_core.control.integrity.comparing import KNOWN_MAX, TAMPERED, known_of, noted_with
@@ -127,3 +127,18 @@ def test_many_changes_in_a_row_can_be_exported_at_once(world):
         assert told(world) == []
     world.export()
     assert world.pending() == ()
+
+
+def test_a_store_in_a_database_is_looked_after_alike(tmp_path, place, monkeypatch):
+    """Mirrors, tickets, contracts, logs and key beside a store in either database: changed, found, put right."""
+    for module in (opening, survey):
+        monkeypatch.setattr(module, "location_of", lambda _settings: place)
+    world = World(tmp_path / "host").begin()
+    assert told(world) == []
+    world.plane.engage("smoke")
+    (world.root / "state/emergency_stop.json").unlink()
+    (world.root / "state/tickets/requests.jsonl").write_text("")
+    world.allow("REBOOT")
+    assert [area for area, _ in told(world)] == ["contracts", "stop_mirror", "tickets"]
+    assert len(world.export().tampered) == 2
+    assert (world.root / "state/emergency_stop.json").exists()

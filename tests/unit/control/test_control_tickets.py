@@ -28,7 +28,7 @@ def test_an_entry_and_its_audit_row_are_one(world):
     with world.plane.snapshot() as tx:
         *_, last = tickets.entries(tx, "results")
         assert tickets.journals(tx) == {"preflight": 4, "requests": 3, "results": 5}
-        assert tickets.problem(tx) == ""
+        assert tickets.problem(tx, tx.audit_rows()) == ""
     row = world.plane.audit_rows()[last.audit_seq - 1]
     assert (row.action, row.subject) == ("ticket.recorded", "results")
     assert row.data == {"seq": 5, "line_digest": tickets.line_digest(last.line)}
@@ -107,5 +107,5 @@ def test_a_journal_changed_in_the_store_is_found(world, name):
     with past_the_program(world.settings.control_store) as connection:
         connection.execute(statement)
     with world.plane.snapshot() as tx:
-        assert words in tickets.problem(tx)
+        assert words in tickets.problem(tx, tx.audit_rows())
     assert any(words in one.what for one in world.breaches() if one.area == "tickets")
