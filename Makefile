@@ -26,6 +26,7 @@ help:
 	@echo "make test    run the tests"
 	@echo "make kills   kill every act of the control plane before each of its system calls (half an hour)"
 	@echo "make races   many processes for one window, again and again"
+	@echo "make tampering  change things behind the program by the thousand: all found, none effective"
 	@echo "make lint    style, types, import rules"
 	@echo "make bench   measure against the alternatives"
 	@echo "make dist    build the sdist and the wheel into dist/"
