@@ -9,11 +9,11 @@ import typer
 
 VERBS: dict[str, str] = {
     "observe": "Look at every target at once and say what is wrong.",
-    "decide": "Say what a recorded observation means: cause, severity, remedy.",
+    "decide": "Say what an observation means: cause, severity, remedy.",
     "remediate": "Plan a remedy; apply it if the guard allows.",
-    "incident": "Observe, decide, recover, verify, report; list and show incidents.",
+    "incident": "Observe, decide, recover, verify, report; show incidents.",
     "postmortem": "Write the postmortem of an incident from its record.",
-    "drill": "Inject a real fault into the embedded stack and run the whole way.",
+    "drill": "Break the embedded stack for real, and run the whole way.",
     "estop": "Show, engage or release the emergency stop.",
     "gate": "Show or set the execution gate.",
     "window": "Show, request or revoke the window for one real run.",

@@ -26,7 +26,7 @@ def init(
     url: Annotated[str | None, typer.Option("--url", metavar="URL", help="Health endpoint of a first target.")] = None,
     json: JsonOption = False,
 ) -> int:
-    """Write ops.toml, a check of your own, its row in the decision table, and a control store that is released."""
+    """Write ops.toml, a check of your own with its decision, an allowlist, and a control store that is released."""
     from ops_core.config import load_settings
     from ops_core.content import content_dir
     from ops_core.control.opening import plane_of
@@ -67,6 +67,8 @@ def init(
     if folder != Path():
         say(f"  cd {folder}")
     say("  pytest checks/ -m observe    look at everything now")
+    say("  ops daily                    the daily checklist, with a first cycle")
+    say("  ops serve                    the control plane over HTTP, for this host")
     say("  ops doctor                   is everything in order?")
     return 0
 

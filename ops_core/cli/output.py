@@ -12,6 +12,8 @@ from ops_core.errors import OpsError
 if TYPE_CHECKING:
     from ops_core.report.terminal import Look
 
+TEXT_MIN_COLUMNS = 24  # below that, broken lines are harder to read than those that the terminal breaks
+
 
 def say(text: str = "") -> None:
     """One line for a person."""
@@ -64,6 +66,34 @@ def table(rows: list[tuple[str, ...]], indent: str = "  ") -> list[str]:
         indent + "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
         for row in rows
     ]
+
+
+def say_table(rows: list[tuple[str, ...]], indent: str = "") -> None:
+    """Rows with aligned columns; at a terminal, what is too long in the last one goes on below its own beginning."""
+    for row, line in zip(rows, table(rows, indent), strict=True):
+        head = line[: len(line) - len(row[-1].rstrip())] if row[-1].rstrip() else line
+        say_fitted(head, row[-1].rstrip() if head != line else "")
+
+
+def say_fitted(head: str, text: str) -> None:
+    """A line whose `text`, where somebody looks and it is too long for the terminal, goes on below its own beginning.
+
+    What is read by a program, or meant to be copied as a whole, is not broken: use `say`.
+    """
+    from ops_core.report.text import display_width, wrap
+
+    room = _columns() - display_width(head)
+    lines = wrap(text, room) if TEXT_MIN_COLUMNS <= room < display_width(text) else [text]
+    say(head + lines[0])
+    for line in lines[1:]:
+        say(" " * display_width(head) + line)
+
+
+def _columns() -> int:
+    """The columns of the terminal; 0 where there is none."""
+    import shutil
+
+    return shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 0
 
 
 def look_for(lang: str) -> Look:

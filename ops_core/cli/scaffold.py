@@ -6,13 +6,38 @@ OPS_TOML = """\
 # What is under operation. `ops doctor` says whether this file is in order.
 default_profile = "default"
 
-# Shipped suites to run beside your own checks.
-suites = ["observe"]
+# Shipped suites to run beside your own checks; each is a marker: pytest checks/ -m observe
+suites = ["observe", "daily", "live_fire", "integrity"]
 
 [profiles.default]
 control_dir = "control"  # the store: emergency stop, gate, windows, audit, incidents; keep it, and keep it private
 state_dir = "state"      # mirrors of it for people and scripts
-reports_dir = "reports"  # records, incident reports, postmortems
+reports_dir = "reports"  # records, receipts, incident reports, postmortems
+logs_dir = "logs"
+
+# When a cycle is due. `ops schedule install --cron` shows how a scheduler is told.
+[profiles.default.schedule]
+at = "09:05"
+zone = "Asia/Seoul"
+days = ["Mon", "Tue", "Wed", "Thu", "Fri"]
+
+# When messages may leave at all.
+[profiles.default.trading]
+zone = "Asia/Seoul"
+days = ["Mon", "Tue", "Wed", "Thu", "Fri"]
+opens = "09:00"
+closes = "18:00"
+
+# Where they go: to the console, or to a Telegram chat. Only the names of secrets stand here; `ops secrets` says whether
+# each has a value.
+#
+# [profiles.default.push]
+# telegram_token = "BOT_TOKEN"
+# telegram_chat = "BOT_CHAT"
+#
+# [profiles.default.secrets]
+# BOT_TOKEN = {{ file = "secrets/BOT_TOKEN" }}
+# BOT_CHAT = {{ file = "secrets/BOT_CHAT" }}
 
 [profiles.default.budgets]
 total_s = 60
@@ -79,5 +104,7 @@ control/
 logs/
 state/
 reports/
+secrets/
+*.pem
 __pycache__/
 """

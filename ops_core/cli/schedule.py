@@ -267,6 +267,16 @@ def _file(wanted: Wanted) -> Path:
     return wanted.settings.root / "deploy" / f"{wanted.job.name}.{ending}"
 
 
+def installed_here(settings: Settings) -> dict[str, str]:
+    """What each scheduler of this host knows of the profile's schedule, by its name.
+
+    Raises:
+        ConfigError: the schedule cannot be followed.
+    """
+    job = _job("cron", settings, _schedule(settings, None, None, None), user="", root=None)
+    return dict(_known(job, host.this_host(), settings, ""))
+
+
 def _known(job: Job, here: host.Host, settings: Settings, user: str) -> Iterator[tuple[str, str]]:
     """What this host's schedulers know of the job; why it cannot be told is an answer too."""
     from ops_core.errors import OpsError

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from ops_core.cli.app import VERBS
 
 OPS = [sys.executable, "-c", "from ops_core.cli import run; run()"]
 
@@ -33,10 +36,76 @@ def test_new_repository_runs_at_once(repository: Path) -> None:
     assert seen.returncode == 0, seen.stdout + seen.stderr
     assert "VERDICT   HEALTHY" in seen.stdout
     doctor = ops("doctor", cwd=repository)
-    assert (doctor.returncode, doctor.stdout.splitlines()[-1]) == (0, "all 6 in order")
+    assert (doctor.returncode, doctor.stdout.splitlines()[-1]) == (0, "in order")
     decided = ops("decide", cwd=repository)
     assert decided.returncode == 0
     assert decided.stdout.startswith("observation 2")
+
+
+PARTS = {
+    *("python", "plugin", "ops.toml", "decision table", "store", "control", "host key", "contracts", "mirrors", "logs"),
+    *("works", "reports", "logs folder", "schedule"),
+}
+
+
+def examined(repository: Path, code: int) -> dict[str, dict[str, object]]:
+    """What doctor says about each part."""
+    done = ops("doctor", "--json", cwd=repository)
+    assert done.returncode == code, done.stdout + done.stderr
+    return {answer["what"]: answer for answer in json.loads(done.stdout)["answers"]}
+
+
+def test_doctor_looks_at_every_part_and_changes_none(repository: Path) -> None:
+    """In a new repository each part is in order, or worth a note; the store is what it was before."""
+    before = (repository / "control" / "control.db").read_bytes()
+    answers = examined(repository, 0)
+    assert set(answers) == PARTS
+    assert all(answer["fine"] is True for what, answer in answers.items() if what != "schedule"), answers
+    assert answers["schedule"]["fine"] is not False
+    assert (repository / "control" / "control.db").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("harm", "what", "said"),
+    [
+        ("key", "host key", "chmod 600"),
+        ("contract", "contracts", "ops contracts show"),
+        ("mirror", "mirrors", "ops audit mirrors"),
+        ("log", "logs", "ops audit accept"),
+        ("secret", "secret NOT_HERE", "ops secrets"),
+        ("fire", "works", "ops live-fire status"),
+        ("store", "control", "ops estop release"),
+    ],
+)
+def test_doctor_names_what_would_fail_and_what_to_type(repository: Path, harm: str, what: str, said: str) -> None:
+    """Each part that somebody harmed is the one that is WRONG, with the next step."""
+    if harm == "key":
+        (repository / "control" / "host_key.pem").chmod(0o644)
+    elif harm == "contract":
+        (repository / "docs" / "contracts" / "execution_allowlist_v1.json").write_text("{}")
+    elif harm == "mirror":
+        mirror = repository / "state" / "execution_gate.json"
+        mirror.write_text(mirror.read_text().replace("DRY_RUN", "REAL_ENABLED"))
+    elif harm == "log":
+        (repository / "logs" / "ops.log").write_text("")
+    elif harm == "secret":
+        with (repository / "ops.toml").open("a") as toml:
+            toml.write('\n[profiles.default.secrets]\nNOT_HERE = { file = "secrets/NOT_HERE" }\n')
+    elif harm == "fire":
+        with sqlite3.connect(repository / "control" / "control.db") as store:
+            receipt = json.dumps({"fire_id": "F-1", "work": "live_fire-gone"})
+            columns = [row[1] for row in store.execute("PRAGMA table_info(fire)")]
+            values = {"id": "F-1", "outcome": "OPEN", "receipt": receipt}
+            row = [values.get(column, "") for column in columns]
+            store.execute(f"INSERT INTO fire VALUES ({', '.join('?' * len(row))})", row)
+        store.close()
+    else:
+        (repository / "control" / "control.db").unlink()
+    answers = examined(repository, 3)
+    assert [name for name, answer in answers.items() if answer["fine"] is False] == [what]
+    assert said in f"{answers[what]['detail']} {answers[what]['next_step']}"
+    told = ops("doctor", cwd=repository).stdout.splitlines()
+    assert told[-1] == f"1 of {len(answers)} are wrong"
 
 
 def test_bare_pytest_touches_nothing(repository: Path) -> None:
@@ -129,23 +198,13 @@ def test_bad_input_is_a_message_not_a_traceback(repository: Path, args: list[str
 
 
 def test_help_names_every_verb(tmp_path: Path) -> None:
-    """`ops --help` lists the verbs and the exit codes, and works where there is no configuration."""
-    done = ops("--help", cwd=tmp_path)
+    """`ops --help` lists the verbs in full and the exit codes, and works where there is no configuration."""
+    done = ops("--help", cwd=tmp_path, env={"COLUMNS": "80"})
     assert done.returncode == 0
-    for word in (
-        "observe",
-        "decide",
-        "remediate",
-        "incident",
-        "postmortem",
-        "drill",
-        "estop",
-        "gate",
-        "init",
-        "doctor",
-    ):
+    for word in VERBS:
         assert f"  {word} " in done.stdout
     assert "64 usage" in " ".join(done.stdout.split())
+    assert "..." not in done.stdout.partition("Commands:")[2], "a line is too long for 80 columns"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
