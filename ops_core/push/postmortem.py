@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from ops_core.config import Settings
@@ -21,7 +20,7 @@ from ops_core.push.recovery import REMEDY
 
 SCHEMA = "live_fire_postmortem_v1"
 TEMPLATE = "live_fire_postmortem.md.j2"
-FOLDER = Path("ops/push/postmortem")
+FOLDER = "ops/push/postmortem"
 NAME = "postmortem_latest"
 ROWS_MAX = 2000
 _ENDINGS = (receipts.ENDED_ACTION, receipts.INTERRUPTED_ACTION, receipts.BLOCKED_ACTION)
@@ -59,17 +58,19 @@ def regenerate_postmortem(settings: Settings, plane: ControlPlane, lang: str = "
         StoreUnusable: the store cannot be read, or the receipt is not the one that was recorded.
         OpsError: the files cannot be written.
     """
-    from ops_core.observation.journal import write_atomically
+    from ops_core.control.integrity import looking
 
     document = latest_postmortem(settings, plane, lang)
     if document is None:
         return None
-    folder = settings.reports_dir / FOLDER
+    told = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
     try:
-        write_atomically(folder / f"{NAME}.md", document["markdown"])
-        write_atomically(folder / f"{NAME}.json", json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+        # Like a mirror: whoever may write among the reports must not lead us elsewhere by a link.
+        for ending, text in (("md", document["markdown"]), ("json", told)):
+            looking.put(settings.reports_dir, f"{FOLDER}/{NAME}.{ending}", text.encode("utf-8", "replace"))
     except OSError as error:
-        raise OpsError(f"the postmortem cannot be written: {error.strerror}", where=str(folder)) from None
+        where = str(settings.reports_dir / FOLDER)
+        raise OpsError(f"the postmortem cannot be written: {error.strerror}", where=where) from None
     return document
 
 

@@ -77,3 +77,16 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
         write_atomically(path, "newest")
     assert path.read_text() == "new"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_link_that_lies_in_wait_is_not_written_to(tmp_path: Path) -> None:
+    """Whoever may write in the folder can foresee no name of ours, and an old journal is never one of somebody else."""
+    victim = tmp_path / "victim"
+    victim.write_text("mine", encoding="utf-8")
+    (tmp_path / f".report.json.{os.getpid()}.part").symlink_to(victim)
+    write_atomically(tmp_path / "report.json", "{}")
+    assert (tmp_path / "report.json").read_text(encoding="utf-8") == "{}"
+    (tmp_path / "run.jsonl").symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic links"):
+        Journal(tmp_path / "run.jsonl", {"run_id": "r"})
+    assert victim.read_text(encoding="utf-8") == "mine"
