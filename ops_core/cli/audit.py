@@ -69,7 +69,7 @@ def verify(
     """Verify the history: every row, and that it still holds what each checkpoint names."""
     from ops_core.control import checkpoint as checkpoints
 
-    noted = [checkpoints.read_checkpoint(_json(path), str(path)) for path in kept or ()]
+    noted = [checkpoints.read_text(_text(path), str(path)) for path in kept or ()]
     if exported is not None:
         rows, own = _read_export(exported)
         checkpoints.verify_history(rows, own)
@@ -254,13 +254,6 @@ def _read_export(path: Path) -> tuple[tuple[AuditRow, ...], list[dict[str, objec
     if not rows:
         raise UsageError("the export holds no rows", where=str(path))
     return tuple(rows), kept
-
-
-def _json(path: Path) -> object:
-    try:
-        return json_module.loads(_text(path))
-    except (ValueError, RecursionError):
-        raise UsageError("this is no JSON", where=str(path)) from None
 
 
 def _text(path: Path) -> str:

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,6 +37,10 @@ KEY_MAX_BYTES = 4096
 PURPOSE = "ops-checkpoint-v1"
 KEY_ID_CHARS = 16
 FIELDS = ("store_id", "seq", "hash", "at", "key_id", "signature")
+_LINE = re.compile(
+    r"checkpoint ([0-9a-f]{32}) ([1-9][0-9]{0,14}) ([0-9a-f]{64}) ([0-9T:.Z-]{24}) "
+    r"([0-9a-f]{16}|-) ([0-9a-f]{128}|-)(?!\w)"
+)
 
 
 class CheckpointBroken(OpsError):
@@ -194,11 +199,44 @@ def checkpoint(tx: Transaction, key: HostKey | None) -> dict[str, object]:
 
 def checkpoint_of(tx: Transaction, settings: Settings) -> dict[str, object]:
     """The checkpoint for a receipt, report or message: signed wherever the host's key can be used. Never raises."""
+    return _with_key_in(tx, settings.control_dir)
+
+
+def checkpoint_here(tx: Transaction) -> dict[str, object]:
+    """The same where no settings are at hand: the host's key lies beside the store."""
+    return _with_key_in(tx, tx.location.path.parent)
+
+
+def _with_key_in(tx: Transaction, control_dir: Path) -> dict[str, object]:
     try:
-        key = load_key(key_path(settings))
+        key = load_key(control_dir / KEY_NAME)
     except OpsError:
         key = None
     return checkpoint(tx, key)
+
+
+def as_line(told: Mapping[str, object]) -> str:
+    """A checkpoint as one line of a message or report; `read_text` finds it there again."""
+    return "checkpoint " + " ".join(str(told[name]) or "-" for name in FIELDS)
+
+
+def read_text(text: str, where: str) -> dict[str, object]:
+    """The checkpoint in a text that somebody kept: JSON, or a message or report with its line.
+
+    Raises:
+        UsageError: there is none in it, or more than one.
+    """
+    with contextlib.suppress(ValueError, RecursionError):
+        return read_checkpoint(json.loads(text), where)
+    found = set(_LINE.findall(text))
+    if len(found) != 1:
+        raise UsageError(
+            "this is no checkpoint" if not found else "this holds more than one checkpoint",
+            where=where,
+            allowed=f"JSON with {', '.join(FIELDS)}, or a text with the line of one checkpoint",
+        )
+    values = [value.removeprefix("-") if value == "-" else value for value in found.pop()]
+    return {**dict(zip(FIELDS, values, strict=True)), "seq": int(values[1])}
 
 
 def read_checkpoint(told: object, where: str) -> dict[str, object]:

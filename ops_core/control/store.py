@@ -57,6 +57,11 @@ class Transaction:
         self._recorded = recorded
 
     @property
+    def location(self) -> StoreLocation:
+        """Where the store lies."""
+        return self._location
+
+    @property
     def state(self) -> ControlState:
         """The control state, proven when the transaction began. It knows nothing of the latch beside the store."""
         return self._recorded.state

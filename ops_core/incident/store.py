@@ -18,6 +18,7 @@ from sqlalchemy import Row, exists, insert, not_, or_, select, update
 from ops_core.clock import Clock, isoformat, new_run_id
 from ops_core.config import Settings
 from ops_core.control import schema
+from ops_core.control.checkpoint import as_line, checkpoint_here
 from ops_core.control.problems import StoreConflict
 from ops_core.control.service import ControlPlane
 from ops_core.control.store import Transaction
@@ -167,7 +168,7 @@ class Incidents:
             )
             if done.rowcount != 1:
                 raise StoreConflict("the incident has ended already", where=f"incident {incident}")
-            data = {"state": state.value, "reason": dict(why)}
+            data = {"state": state.value, "reason": dict(why), "checkpoint": as_line(checkpoint_here(change))}
             self.add_event(change, incident, Kind.CLOSED, data, self._clock.now())
         self.added(incident)
 

@@ -127,6 +127,7 @@ class _Teller:
                 for one in look.evidence
             ),
             timeline=tuple(Teller(self.incident, history, self.steps, self.lang).entries()),
+            checkpoint=str(closed.data.get("checkpoint", "")) if closed else "",
         )
 
     # -- parts ---------------------------------------------------------------------------------------------------

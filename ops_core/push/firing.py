@@ -20,6 +20,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ops_core.config import Settings
+from ops_core.control.checkpoint import checkpoint_here
 from ops_core.control.model import NOBODY, TradingCalendar, tidy
 from ops_core.control.model.live_fire import burn
 from ops_core.control.service import ControlPlane
@@ -230,7 +231,9 @@ def _close(run: _Run, why: str) -> dict[str, Any]:
         now = run.plane.clock.now()
         found = [outbox.find(change, message.id) for message in run.messages]
         outcome, reason = _outcome(found, why)
-        receipt = receipts.ended(run.receipt, found, outcome=outcome, reason=reason, head=change.head, at=now)
+        receipt = receipts.ended(
+            run.receipt, found, outcome=outcome, reason=reason, checkpoint=checkpoint_here(change), at=now
+        )
         if not receipts.put_ended(change, receipt, action=receipts.ENDED_ACTION, actor=run.actor, at=now):
             return receipts.receipt_of(change, run.id)
         _result_ticket(change, tickets.record, receipt, run.actor, now)

@@ -16,6 +16,7 @@ from ops_core.clock import isoformat, new_run_id, parse_instant
 from ops_core.config import Settings
 from ops_core.control import schema
 from ops_core.control.audit import canonical
+from ops_core.control.checkpoint import checkpoint_here
 from ops_core.control.model import sender_on
 from ops_core.control.model.state import ControlState
 from ops_core.control.model.window import window_status
@@ -77,10 +78,10 @@ def ended(
     *,
     outcome: str,
     reason: str,
-    head: tuple[int, str],
+    checkpoint: dict[str, object],
     at: datetime,
 ) -> dict[str, Any]:
-    """The receipt completed: what became of each message, and the newest audit row before this one."""
+    """The receipt completed: what became of each message, and the checkpoint of what was before it."""
     told = counts(messages)
     return {
         **receipt,
@@ -91,7 +92,7 @@ def ended(
         "messages": [{"id": one.id, "state": one.state, "detail": one.detail} for one in messages],
         **told,
         "left": len(messages) - sum(told.values()),
-        "checkpoint": {"seq": head[0], "hash": head[1]},
+        "checkpoint": checkpoint,
     }
 
 
@@ -145,7 +146,7 @@ def put_blocked(
             repeated = _repeated(change, receipt)
             if repeated is not None:
                 return repeated
-            receipt["checkpoint"] = {"seq": change.head[0], "hash": change.head[1]}
+            receipt["checkpoint"] = checkpoint_here(change)
             change.execute(
                 schema.fire.insert().values(
                     id=receipt["fire_id"],

@@ -12,6 +12,7 @@ from typing import Any
 
 from ops_core.clock import parse_instant
 from ops_core.control import schema
+from ops_core.control.checkpoint import checkpoint_here
 from ops_core.control.model.live_fire import lock_down
 from ops_core.control.running import processes
 from ops_core.control.running.processes import Process
@@ -67,7 +68,7 @@ def _complete(change: Transaction, receipt: dict[str, Any], actor: str, now: dat
         found,
         outcome=receipts.INTERRUPTED,
         reason=f"its process ended before it did; {unknown} messages are UNKNOWN: {REMEDY}",
-        head=change.head,
+        checkpoint=checkpoint_here(change),
         at=now,
     )
     receipts.put_ended(change, completed, action=receipts.INTERRUPTED_ACTION, actor=actor, at=now)

@@ -139,7 +139,8 @@ class IncidentView:
 
     `severity` and `row_id` come from the decision: empty and None where no row matched. `decision_evidence` holds the
     ids that the decision rests on, `facts` the codes that steered it. `resolution` says what was done in the words of
-    the remediation, and is empty where nothing was.
+    the remediation, and is empty where nothing was. `checkpoint` is the line of the audit's head when the incident
+    ended, empty before that.
     """
 
     schema: int
@@ -173,6 +174,7 @@ class IncidentView:
     observations: tuple[ObservationView, ...]
     evidence: tuple[EvidenceView, ...]
     timeline: tuple[TimelineEntry, ...]
+    checkpoint: str
 
     @classmethod
     def from_json(cls, value: object, where: str = "incident") -> IncidentView:

@@ -121,6 +121,25 @@ def test_without_a_key_receipts_are_still_made(world):
     assert (world.breaches(), bool(kept(world)["signature"])) == ((), True)
 
 
+def test_its_line_is_found_again_in_a_message(world):
+    """Whoever kept a message or a report has a checkpoint in it, signed or not."""
+    told = kept(world)
+    message = f"Daily cycle\ngate DRY_RUN\n{checkpoint.as_line(told)}\n"
+    assert checkpoint.read_text(message, "message") == told
+    assert checkpoint.read_text(json.dumps({"checkpoint": told}), "receipt") == told
+    unsigned = {**told, "key_id": "", "signature": ""}
+    assert checkpoint.read_text(checkpoint.as_line(unsigned), "message") == unsigned
+
+
+def test_a_text_with_no_checkpoint_or_with_two_is_refused(world):
+    """Which of two would count is nobody's guess; a line that was shortened is none."""
+    line = checkpoint.as_line(kept(world))
+    other = checkpoint.as_line({**kept(world), "seq": 1})
+    for text in ("nothing", line[:-1], line + "ab", f"{line}\n{other}", line.replace("checkpoint", "checkpiont")):
+        with pytest.raises(UsageError, match="checkpoint"):
+            checkpoint.read_text(text, "message")
+
+
 def test_another_key_in_its_place_is_found(world):
     """A key that the audit does not know signs nothing that counts."""
     path = checkpoint.key_path(world.settings)

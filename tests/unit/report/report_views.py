@@ -178,6 +178,7 @@ def views(draw: st.DrawFn, texts: st.SearchStrategy[str] = hostile) -> IncidentV
         acted_at=draw(maybe),
         recovered_at=draw(instants) if state == "recovered" else None,
         ended_at=draw(maybe),
+        checkpoint=draw(texts | st.just("")),
         findings=tuple(
             draw(
                 st.lists(

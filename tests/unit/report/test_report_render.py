@@ -148,7 +148,7 @@ def test_a_users_template_comes_before_ours(mine):
     assert render_incident(example(), "issue.md.j2", templates=folder) == "mine: `20260104T090500Z-3f9a1c`\n"
     folder = mine("parts/prevention.md.j2", "## Ours\n\nnothing\n")
     text = render_incident(example(), "postmortem.md.j2", templates=folder)
-    assert text.endswith("## Ours\n\nnothing\n")
+    assert "\n## Ours\n\nnothing\n\n## Checkpoint\n" in text
     assert "## Timeline" in text
 
 
