@@ -7,11 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Response
 from prometheus_client import CollectorRegistry, generate_latest
 from starlette.exceptions import HTTPException
-from starlette.middleware.base import RequestResponseEndpoint
-from starlette.routing import Route
 
 from ops_core import __version__
 from ops_core.api import control_routes, ops_routes
@@ -19,7 +17,7 @@ from ops_core.api.context import Context
 from ops_core.api.errors import on_http_error, on_mistake, on_ops_error
 from ops_core.api.guarding import Guarding, Limits, allowed_hosts
 from ops_core.api.launch import launch
-from ops_core.api.metrics import OTHER, ControlMetrics, Requests
+from ops_core.api.metrics import ControlMetrics, Counting, Requests
 from ops_core.clock import Clock
 from ops_core.config import Settings
 from ops_core.errors import OpsError
@@ -95,6 +93,7 @@ def create_app(
         description=DESCRIPTION,
         docs_url=None,  # its page loads programs from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # a redirection repeats what was sent; a path is right or it is not there
         responses=_ERRORS,
         lifespan=lifespan,
     )
@@ -128,10 +127,4 @@ def _add_metrics(app: FastAPI, context: Context) -> None:
         """The text format of Prometheus."""
         return Response(generate_latest(registry), media_type=METRICS_TYPE)
 
-    @app.middleware("http")
-    async def counting(request: Request, call_next: RequestResponseEndpoint) -> Response:
-        response = await call_next(request)
-        route = request.scope.get("route")
-        path = route.path if isinstance(route, Route) else OTHER
-        requests.count(request.method if path != OTHER else OTHER, path, response.status_code)
-        return response
+    app.add_middleware(Counting, requests=requests)

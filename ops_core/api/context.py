@@ -87,14 +87,18 @@ class Caller:
         return ANONYMOUS
 
 
-def context_of(request: Request) -> Context:
+# These wait for nothing. `async` keeps them on the event loop: a plain function would go to the threads that all routes
+# share, and forty requests that wait for the store there would hold up the one that engages the emergency stop.
+
+
+async def context_of(request: Request) -> Context:
     """The context of the application that was asked."""
     found = request.app.state.context
     assert isinstance(found, Context)  # noqa: S101 - create_app puts it there
     return found
 
 
-def caller_of(request: Request) -> Caller:
+async def caller_of(request: Request) -> Caller:
     """Who asks.
 
     Raises:
@@ -109,10 +113,10 @@ def caller_of(request: Request) -> Caller:
             raise Unauthenticated(
                 "this is no operator's token", where="Authorization header", allowed="Bearer, and one token"
             )
-    return Caller(context=context_of(request), token=token)
+    return Caller(context=await context_of(request), token=token)
 
 
-def no_query(request: Request) -> None:
+async def no_query(request: Request) -> None:
     """Refuse parameters where there are none: a misspelt one must not be overlooked.
 
     Raises:

@@ -83,13 +83,24 @@ async def on_ops_error(_request: Request, error: Exception) -> JSONResponse:
 async def on_http_error(request: Request, error: Exception) -> JSONResponse:
     """Answer what the router says: no such path, not that method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for that class alone
-    allowed = (error.headers or {}).get("Allow", "")
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = methods_of(request)
     told = OpsError(
         _PHRASES.get(error.status_code, "the request cannot be carried out"),
-        where=f"{request.method} {request.url.path}" if error.status_code == 405 else "path",
-        allowed=allowed or "the paths of /openapi.json",
+        where="method" if error.status_code == 405 else "path",
+        allowed=headers.get("Allow") or "the paths of /openapi.json",
     )
-    return answer(error.status_code, told, error.headers)
+    return answer(error.status_code, told, headers)
+
+
+def methods_of(request: Request) -> str:
+    """The methods that this path takes, of all its routes: the router names those of the first alone."""
+    found: set[str] = set()
+    for path, methods in request.app.openapi()["paths"].items():
+        if path == request.scope["path"]:
+            found.update(method.upper() for method in methods)
+    return ", ".join(sorted(found)) or "GET"
 
 
 async def on_mistake(_request: Request, _error: Exception) -> JSONResponse:

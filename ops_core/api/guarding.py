@@ -19,7 +19,7 @@ from ops_core.api.errors import BadRequest, answer
 CLIENTS_MAX = 10_000
 BODY_WAIT_S = 10.0
 _SAME = frozenset({"same-origin", "none"})
-_HEADERS = (
+HEADERS = (
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -94,7 +94,7 @@ class Guarding:
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_HEADERS]
+                message["headers"] = [*message.get("headers", ()), *HEADERS]
             await send(message)
 
         try:
@@ -111,6 +111,9 @@ class Guarding:
 
     def _admit(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
+        if "transfer-encoding" in headers and "content-length" in headers:
+            # A proxy in front may read them otherwise than we do, and see another request where we see a body.
+            raise BadRequest("the body has two lengths", where="Content-Length header", allowed="one way to tell it")
         hosts = headers.getlist("host")
         if len(hosts) != 1 or hosts[0].lower() not in self._limits.hosts:
             raise BadRequest(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ops_core.control.model import Gate, WindowStatus, effective_gate, sender_on
 from ops_core.control.model.window import window_status
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from ops_core.api.context import Context
 
 OTHER = "other"
+METHODS = frozenset({"GET", "POST"})
 
 
 class ControlMetrics(Collector):
@@ -53,6 +56,31 @@ class Requests:
     def count(self, method: str, route: str, status: int) -> None:
         """One answer more."""
         self._counter.labels(method, route, str(status)).inc()
+
+
+class Counting:
+    """The ASGI middleware that counts; it starts no task and no thread of its own."""
+
+    def __init__(self, app: ASGIApp, requests: Requests) -> None:
+        self._app = app
+        self._requests = requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through and count its answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                route = scope.get("route")
+                path = route.path if isinstance(route, Route) else OTHER
+                # A method is any word that somebody sends: only those that routes have become labels.
+                known = isinstance(route, Route) and scope["method"] in METHODS
+                self._requests.count(scope["method"] if known else OTHER, path, message["status"])
+            await send(message)
+
+        await self._app(scope, receive, sending)
 
 
 def _gauge(name: str, meaning: str, value: float) -> GaugeMetricFamily:

@@ -34,6 +34,7 @@ def serve(
     import uvicorn
 
     from ops_core.api.app import create_app
+    from ops_core.api.connections import Connection
 
     settings = settings_of(config, profile)
     _recover(settings)
@@ -53,7 +54,9 @@ def serve(
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
-                log_level="warning",
+                # What a client does wrong is the client's to know: nobody fills our log from outside.
+                log_level="error",
+                http=Connection,
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
