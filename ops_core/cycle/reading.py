@@ -12,7 +12,6 @@ from ops_core.control.reading import UNKNOWN_GATE
 from ops_core.control.service import ControlPlane
 from ops_core.control.store import Transaction
 from ops_core.cycle import records, slots
-from ops_core.cycle.alive import is_alive
 from ops_core.cycle.run import modes_in
 from ops_core.cycle.sequence import Modes
 from ops_core.cycle.work import FIRED
@@ -62,5 +61,5 @@ def _seen(settings: Settings, found: Transaction, modes: Modes, now: datetime) -
         cause=str(receipt.get("cause", "")),
         begun_at="" if run is None else run.begun_at,
         ended_at=str(receipt.get("ended_at") or ""),
-        alive=run is not None and run.open and is_alive(found, run.work, now),
+        alive=run is not None and run.open and records.goes_on(found, run, now),
     )

@@ -20,6 +20,7 @@ from ops_core.config import Settings
 from ops_core.control import schema
 from ops_core.control.audit import canonical
 from ops_core.control.problems import StoreConflict
+from ops_core.control.running.lasting import may_go_on
 from ops_core.control.store import Transaction
 from ops_core.cycle.sequence import Outcome
 from ops_core.cycle.slots import missed_keys
@@ -30,6 +31,8 @@ KIND = "cycle"
 BEGUN, ENDED = "cycle.begun", "cycle.ended"
 SINCE_MAX = 1000
 _table = schema.cycle_run
+# Of a cycle on another host nothing can be seen from here. Longer than the largest budget it cannot have run.
+OUT_OF_SIGHT_S = 3600 + 900
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,11 @@ class Run:
     def work(self) -> str:
         """The id of the work that it was registered as."""
         return str(self.receipt.get("work", ""))
+
+
+def goes_on(tx: Transaction, run: Run, now: datetime) -> bool:
+    """Whether the process of that run may still be at it."""
+    return may_go_on(tx, run.work, now, out_of_sight_s=OUT_OF_SIGHT_S)
 
 
 def of_slot(tx: Transaction, slot: str) -> Run | None:

@@ -22,7 +22,6 @@ from ops_core.control.running import registered
 from ops_core.control.service import ControlPlane
 from ops_core.control.store import Transaction
 from ops_core.cycle import receipts, records, slots
-from ops_core.cycle.alive import is_alive
 from ops_core.cycle.cutting import Limits
 from ops_core.cycle.sequence import Modes, barrier, modes_of
 from ops_core.cycle.turns import in_turn
@@ -159,7 +158,7 @@ class _Asker:
             # Nothing to enter into the store: whoever waits for the same slot does not get in the others' way.
             if before is not None and not before.open:
                 return _again(before.receipt)
-            if before is not None and is_alive(found, before.work, plane.clock.now()):
+            if before is not None and records.goes_on(found, before, plane.clock.now()):
                 return None
         # What a live fire that was killed has left is locked down and told before anything else is.
         recover(plane)
@@ -191,7 +190,7 @@ class _Asker:
             if before is not None and not before.open:
                 return _again(before.receipt)
             for one in records.open_runs(change):
-                if is_alive(change, one.work, now):
+                if records.goes_on(change, one, now):
                     if one.slot is not None and one.slot == self.slot:
                         return None
                     if here is not None:

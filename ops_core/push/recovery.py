@@ -6,16 +6,12 @@ still wait, for another window and other approvals.
 
 from __future__ import annotations
 
-import socket
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from ops_core.clock import parse_instant
-from ops_core.control import schema
 from ops_core.control.checkpoint import checkpoint_here
 from ops_core.control.model.live_fire import lock_down
-from ops_core.control.running import processes
-from ops_core.control.running.processes import Process
+from ops_core.control.running.lasting import may_go_on
 from ops_core.control.service import ControlPlane
 from ops_core.control.store import Transaction
 from ops_core.push import outbox, receipts
@@ -77,14 +73,4 @@ def _complete(change: Transaction, receipt: dict[str, Any], actor: str, now: dat
 
 def _gone(found: Transaction, receipt: dict[str, Any], now: datetime) -> bool:
     """Whether the process that fires is known to have ended."""
-    row = found.execute(schema.work.select().where(schema.work.c.id == receipt.get("work"))).mappings().first()
-    if row is None or row["ended_at"]:
-        return True
-    boot, there = processes.boot_id(), str(row["boot_id"])
-    if boot and boot == there:
-        ticks = str(row["started_ticks"]).partition("/")[0]
-        return not processes.alive(Process(pid=int(row["pid"]), ppid=0, ticks=ticks))
-    if row["host"] == socket.gethostname() and boot.partition(" ")[0] != there.partition(" ")[0]:
-        # This host was started anew since.
-        return True
-    return now - parse_instant(receipt["begun_at"]) > timedelta(seconds=OUT_OF_SIGHT_S)
+    return not may_go_on(found, receipt.get("work"), now, out_of_sight_s=OUT_OF_SIGHT_S)

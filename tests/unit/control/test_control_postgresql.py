@@ -205,7 +205,7 @@ def test_a_secret_in_an_address_or_an_error_is_not_shown(server, store_path, cap
 def test_values_of_a_row_are_not_in_an_error(plane):
     """What contradicts the tables is told without what was to be written."""
     row = {"name": "lee", "public_key": "0123secret", "added_at": "t", "added_by": "kim"}
-    with pytest.raises(StoreConflict) as caught, plane.transaction() as change:  # noqa: PT012 - the second one fails
+    with pytest.raises(StoreConflict) as caught, plane.transaction() as change:  # noqa: PT012 - the act that is cut off is part of the block - the second one fails
         change.execute(insert(schema.operator).values(**row))
         change.execute(insert(schema.operator).values(**{**row, "name": None}))
     assert "0123secret" not in str(caught.value)
