@@ -78,11 +78,19 @@ def verify(
         plane.verify_chain()
         rows, own = plane.audit_rows(), []
     check = checkpoints.verify_history(rows, noted)
+    if exported is not None:
+        checkpoints.verify_end(rows, own)
+    if public_key and not (noted or own):
+        raise UsageError(
+            "nothing is given that this key could have signed",
+            where="--public-key",
+            allowed="with --checkpoint FILE or --export FILE",
+        )
     keys = [public_key] if public_key else _keys_in(rows)
     signed = 0
     for one in (*noted, *own):
         if one["signature"] or public_key:
-            known = public_key or next((each for each in keys if checkpoints.key_id(each) == one["key_id"]), "0" * 64)
+            known = public_key or next((each for each in keys if checkpoints.key_id(each) == one["key_id"]), "")
             checkpoints.verify_signature(one, known)
             signed += 1
     told = {
@@ -246,6 +254,7 @@ def _read_export(path: Path) -> tuple[tuple[AuditRow, ...], list[dict[str, objec
                 kept.append(read_checkpoint(told, where))
                 continue
             row = AuditRow(**told)
+            json_module.loads(row.detail)
         except (ValueError, TypeError, RecursionError):
             raise UsageError("this is no line of an export", where=where) from None
         if type(row.seq) is not int or not all(isinstance(value, str) for name, value in told.items() if name != "seq"):

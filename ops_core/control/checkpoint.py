@@ -14,7 +14,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -259,17 +259,26 @@ def read_checkpoint(told: object, where: str) -> dict[str, object]:
 def verify_signature(kept: Mapping[str, object], public: str) -> None:
     """Check that the checkpoint was signed with that key.
 
+    Args:
+        kept: the checkpoint.
+        public: the key; empty where nobody knows one, and then nothing counts as signed.
+
     Raises:
         CheckpointBroken: it was not.
-        UsageError: the key is none.
+        UsageError: the key is none, or one under which anybody could sign.
     """
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    try:
-        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public))
-    except ValueError:
-        raise UsageError("this is no public key", where=public[:80], allowed="64 hexadecimal digits") from None
+    from ops_core.control.people.keys import fit_public_key
+
+    if not public:
+        raise CheckpointBroken(
+            "the checkpoint was signed with a key that the history does not name",
+            where=f"row {kept['seq']}, key {kept['key_id'] or 'none'}",
+            next_step="give the key that you know of: --public-key HEX",
+        )
+    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(fit_public_key(public)))
     told = {name: kept[name] for name in FIELDS if name != "signature"}
     try:
         key.verify(bytes.fromhex(str(kept["signature"])), _text(told).encode("ascii"))
@@ -308,6 +317,21 @@ def verify_history(rows: Iterable[AuditRow], kept: Iterable[Mapping[str, object]
                 next_step="keep it as evidence and find out who could write it",
             )
     return check
+
+
+def verify_end(rows: Sequence[AuditRow], own: Sequence[Mapping[str, object]]) -> None:
+    """Check that an export ends with the checkpoint of its last row: no signature covers rows that came after it.
+
+    Raises:
+        CheckpointBroken: it does not.
+    """
+    last = own[-1]["seq"] if own else 0
+    if last != len(rows):
+        raise CheckpointBroken(
+            f"the history was cut, or rows were added to it: it has {len(rows)}, and its own checkpoint "
+            + (f"names row {last}" if own else "is missing"),
+            next_step="ask for the export again: ops audit export --out FILE",
+        )
 
 
 def _text(told: Mapping[str, object]) -> str:

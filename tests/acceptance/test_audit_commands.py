@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from mirrored import World, past_the_program
 
 from ops_core.cli import main
+from ops_core.control.audit import AuditRow, next_row
 
 
 @pytest.fixture
@@ -61,7 +63,8 @@ def test_history_is_verified_away_from_the_host(world, ops, tmp_path):
         1,
         2,
     )
-    wrong = ops("audit", "verify", "--export", str(out), "--public-key", "ab" * 32, config=False)
+    other = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+    wrong = ops("audit", "verify", "--export", str(out), "--public-key", other, config=False)
     assert (wrong.code, "was not signed with that key" in wrong.err) == (1, True)
     again = ops("audit", "export", "--out", str(out))
     assert (again.code, "cannot be written" in again.err) == (64, True)
@@ -104,6 +107,61 @@ def test_what_is_no_export_is_told(ops, tmp_path, content, words):
     done = ops("audit", "verify", "--export", str(path), config=False)
     assert (done.code, words in done.err) == (64, True)
     assert ops("audit", "verify", "--checkpoint", str(tmp_path / "none")).code == 64
+
+
+def forged(lines: list[str], *, more: int = 0, **changes: str) -> list[str]:
+    """An export with rows appended that follow the rule of the chain: whoever knows the code can make those."""
+    rows, end = lines[:-1], lines[-1]
+    head = AuditRow(**json.loads(rows[-1]))
+    for _ in range(more):
+        head = next_row((head.seq, head.hash), at=head.at, actor="ann", action="made.up", subject="", detail={})
+        if changes:
+            head = replace(head, **changes)
+            head = replace(head, hash=head.expected_hash())
+        rows = [*rows, json.dumps(asdict(head))]
+    return [*rows, end]
+
+
+@pytest.mark.parametrize("more", [("--public-key",), ()])
+@pytest.mark.parametrize("how", ["added", "without its checkpoint"])
+def test_rows_that_no_checkpoint_covers_are_not_verified(ops, tmp_path, how, more):
+    """The signature stands for what was there when it was made: neither for rows added later nor for nothing at all."""
+    out = tmp_path / "history.jsonl"
+    assert ops("audit", "export", "--out", str(out)).code == 0
+    lines = out.read_text().splitlines()
+    lines = forged(lines, more=2) if how == "added" else lines[:-1]
+    out.write_text("".join(f"{line}\n" for line in lines))
+    words = (*more, ops("audit", "key", "--json").json["public_key"]) if more else ()
+    done = ops("audit", "verify", "--export", str(out), *words, config=False)
+    assert (done.code, "its own checkpoint" in done.err) == (1, True)
+
+
+def test_a_key_that_signed_nothing_proves_nothing(ops):
+    """Whoever names a key is not told that all is verified where there was nothing to verify with it."""
+    key = ops("audit", "key", "--json").json["public_key"]
+    done = ops("audit", "verify", "--public-key", key)
+    assert (done.code, "could have signed" in done.err) == (64, True)
+
+
+def test_a_signature_of_an_unknown_key_is_none(ops, tmp_path):
+    """A key that the history does not name; and one of the points under which anybody can sign."""
+    kept = tmp_path / "kept.json"
+    told = ops("audit", "checkpoint", "--json").json
+    kept.write_text(json.dumps({**told, "key_id": "0" * 16}))
+    done = ops("audit", "verify", "--checkpoint", str(kept))
+    assert (done.code, "does not name" in done.err) == (1, True)
+    weak = ops("audit", "verify", "--checkpoint", str(kept), "--public-key", "0" * 64)
+    assert (weak.code, "anybody could sign" in weak.err) == (64, True)
+
+
+def test_a_detail_that_is_no_json_is_no_line_of_an_export(ops, tmp_path):
+    """Though its hash fits."""
+    out = tmp_path / "history.jsonl"
+    ops("audit", "export", "--out", str(out))
+    lines = forged(out.read_text().splitlines(), more=1, action="host_key.made", detail="{")
+    out.write_text("".join(f"{line}\n" for line in lines))
+    done = ops("audit", "verify", "--export", str(out), config=False)
+    assert (done.code, "no line of an export" in done.err) == (64, True)
 
 
 def test_a_store_that_was_written_past_the_program_fails(world, ops):
