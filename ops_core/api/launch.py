@@ -9,9 +9,10 @@ import sys
 from typing import Any
 
 from ops_core.config import CONFIG_VARIABLE, PROFILE_VARIABLE, Settings
+from ops_core.control.model import OUTBOX_MAX
 from ops_core.errors import EXIT_REFUSED, EXIT_USAGE, OpsError, Refused, UsageError
 
-SPARE_S = 30.0
+SPARE_S = 120.0  # for starting, and for a cycle that waits until another one has its receipt
 _KINDS: dict[int, type[OpsError]] = {EXIT_REFUSED: Refused, EXIT_USAGE: UsageError}
 
 
@@ -36,7 +37,7 @@ def launch(settings: Settings, module: str, request: dict[str, Any]) -> dict[str
             capture_output=True,
             cwd=settings.root,
             env=environ,
-            timeout=settings.cycle.budget_s + SPARE_S,
+            timeout=_limit_s(settings),
             start_new_session=True,
             check=False,
         )
@@ -62,3 +63,9 @@ def launch(settings: Settings, module: str, request: dict[str, Any]) -> dict[str
             next_step=str(found.get("next", "")),
         )
     return found
+
+
+def _limit_s(settings: Settings) -> float:
+    """Longer than an act may take by its own limits: whoever is ended from here leaves a run to be completed."""
+    sending_s = OUTBOX_MAX * settings.push.timeout_s
+    return settings.cycle.budget_s + sending_s + SPARE_S
