@@ -159,6 +159,7 @@ def mirrors(config: ConfigOption = None, profile: ProfileOption = None, json: Js
     """Export all mirrors; the exit code is 3 where one could not be written."""
     from ops_core.control.mirrors import export as export_mirrors
     from ops_core.errors import EXIT_FAILED
+    from ops_core.report.text import visible
 
     settings, plane = _opened(config, profile)
     with plane.snapshot():
@@ -170,11 +171,12 @@ def mirrors(config: ConfigOption = None, profile: ProfileOption = None, json: Js
         say_json({"written": list(done.written), "put_right": tampered, "problems": list(done.problems)})
         return code
     for one in done.tampered:
-        say(f"put right  {one.path}: {one.what}" + (f" ({one.first_difference})" if one.first_difference else ""))
+        told = f"{one.path}: {one.what}" + (f" ({one.first_difference})" if one.first_difference else "")
+        say(f"put right  {visible(told)}")
     for path in sorted(set(done.written) - {one.path for one in done.tampered}):
         say(f"written    {path}")
     for problem in done.problems:
-        say(f"pending    {problem}")
+        say(f"pending    {visible(problem)}")
     if not (done.written or done.problems):
         say("all mirrors are as they must be")
     return code

@@ -22,7 +22,9 @@ def say(text: str = "") -> None:
 
 def say_json(value: Any) -> None:
     """The one JSON document of a command called with `--json`."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    text = json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+    # A name of a file may hold what no encoding has; JSON has an escape for it.
+    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def note(text: str) -> None:
@@ -55,7 +57,10 @@ def fail(error: OpsError, *, as_json: bool) -> int:
     if as_json:
         say_json({**error.as_dict(), "exit_code": error.exit_code})
     else:
-        note(f"ops: {error}")
+        from ops_core.report.text import visible
+
+        # Names of files and words of others stand in errors: they must not steer the terminal.
+        note("\n".join(visible(line) for line in f"ops: {error}".split("\n")))
     return error.exit_code
 
 

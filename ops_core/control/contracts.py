@@ -7,6 +7,7 @@ run on its strength until somebody looks and accepts, or puts it back.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from sqlalchemy import delete, insert, select
 
 from ops_core.config import Settings
 from ops_core.control import schema
+from ops_core.control.audit import canonical
 from ops_core.control.integrity import looking
 from ops_core.control.model import Gate, effective_gate, required_reason
 from ops_core.control.model.window import REVOKE_COMMAND, is_open
@@ -62,7 +64,7 @@ class Difference:
     def explain(self) -> str:
         """In words."""
         why = f" ({self.found.problem})" if self.found.problem else ""
-        return f"the contract {self.name} is {self.what}{why}, and nobody accepted that"
+        return f"the contract {looking.printable(self.name)} is {self.what}{why}, and nobody accepted that"
 
 
 def present(settings: Settings) -> dict[str, Contract]:
@@ -84,14 +86,21 @@ def accepted(tx: Transaction) -> dict[str, str] | None:
     return recorded
 
 
-def differences(tx: Transaction, settings: Settings) -> tuple[Difference, ...]:
-    """What is not as it was accepted, by name.
+def digest_of(found: Mapping[str, Contract]) -> str:
+    """SHA-256 over all contracts together, in hexadecimal, so that only what was looked at is accepted."""
+    return hashlib.sha256(canonical({one.name: one.digest for one in found.values()}).encode("ascii")).hexdigest()
+
+
+def differences(
+    tx: Transaction, settings: Settings, found: Mapping[str, Contract] | None = None
+) -> tuple[Difference, ...]:
+    """What is not as it was accepted, by name; of the contracts that were `found`, or of those that lie there now.
 
     Raises:
         ValueError: the store's list of what was accepted does not prove itself.
     """
     good = accepted(tx) or {}
-    found = present(settings)
+    found = present(settings) if found is None else found
     differing = []
     for name in sorted({*good, *found}):
         here = found.get(name)
@@ -139,15 +148,24 @@ def request_problem(tx: Transaction, settings: Settings, request_type: str) -> s
     return "" if request_type in types else f"the allowlist does not name {request_type}"
 
 
-def accept(plane: ControlPlane, settings: Settings, reason: str, *, actor: str | None = None) -> tuple[Difference, ...]:
+def accept(
+    plane: ControlPlane, settings: Settings, reason: str, *, actor: str | None = None, digest: str | None = None
+) -> tuple[Difference, ...]:
     """Accept the contracts as they lie there, in a recorded act.
+
+    Args:
+        plane: the control plane.
+        settings: where the contracts lie.
+        reason: why; one line of at most 500 characters.
+        actor: who; the plane's unless given.
+        digest: of what was looked at, as `ops contracts show` tells it; others are not accepted then.
 
     Returns:
         What was different before.
 
     Raises:
         UsageError: there is no fit reason.
-        Refused: a window is open or the gate is REAL_ENABLED, or a contract cannot be read.
+        Refused: a window is open or the gate is REAL_ENABLED, a contract cannot be read, or they are others by now.
         StoreUnusable: the store could not be changed.
     """
     fit_reason = required_reason(reason, "accepting contracts", ACCEPT_COMMAND)
@@ -165,8 +183,17 @@ def accept(plane: ControlPlane, settings: Settings, reason: str, *, actor: str |
                 where="gate",
                 next_step="ops gate set DRY_RUN --reason …",
             )
-        changed = _differences_or_all(tx, settings)
-        _write(tx, settings, reason=fit_reason, at_plane=plane, actor=actor or plane.actor)
+        # Read once: what is told, what is compared and what is accepted are the same bytes.
+        found = present(settings)
+        if digest is not None and digest.lower() != digest_of(found):
+            raise Refused(
+                "the contracts are not those that were looked at",
+                where=str(settings.contracts_dir),
+                allowed=f"those of the digest {digest_of(found)}, once they were looked at",
+                next_step="ops contracts show",
+            )
+        changed = _differences_or_all(tx, settings, found)
+        _write(tx, settings, found, reason=fit_reason, at_plane=plane, actor=actor or plane.actor)
         return changed
 
 
@@ -183,15 +210,23 @@ def accept_first(tx: Transaction, plane: ControlPlane, settings: Settings) -> No
         Refused: a contract cannot be read.
     """
     if not is_accepted(tx):
-        _write(tx, settings, reason="the store was made", at_plane=plane, actor=plane.actor)
+        found = present(settings)
+        _write(tx, settings, found, reason="the store was made", at_plane=plane, actor=plane.actor)
 
 
-def _write(tx: Transaction, settings: Settings, *, reason: str, at_plane: ControlPlane, actor: str) -> None:
-    found = present(settings)
+def _write(
+    tx: Transaction,
+    settings: Settings,
+    found: Mapping[str, Contract],
+    *,
+    reason: str,
+    at_plane: ControlPlane,
+    actor: str,
+) -> None:
     for one in found.values():
         if one.problem:
             raise Refused(
-                f"the contract {one.name} cannot be accepted: {one.problem}",
+                f"the contract {looking.printable(one.name)} cannot be accepted: {one.problem}",
                 where=str(settings.contracts_dir),
                 next_step="put it right or take it away, then accept again",
             )
@@ -210,12 +245,12 @@ def _write(tx: Transaction, settings: Settings, *, reason: str, at_plane: Contro
         tx.execute(insert(schema.contract).values(name=name, digest=digest, audit_seq=row.seq))
 
 
-def _differences_or_all(tx: Transaction, settings: Settings) -> tuple[Difference, ...]:
+def _differences_or_all(tx: Transaction, settings: Settings, found: Mapping[str, Contract]) -> tuple[Difference, ...]:
     try:
-        return differences(tx, settings)
+        return differences(tx, settings, found)
     except ValueError:
         # The list in the store was tampered with: accepting writes it anew, and says so by naming everything.
-        return tuple(Difference(name=one.name, what="added", found=one) for one in present(settings).values())
+        return tuple(Difference(name=one.name, what="added", found=one) for one in found.values())
 
 
 def _last_accepted(tx: Transaction) -> dict[str, str] | None:

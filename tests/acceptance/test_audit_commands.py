@@ -210,6 +210,31 @@ def test_contracts_are_shown_and_accepted(world, ops):
     ] == "reviewed"
 
 
+def test_only_what_was_looked_at_is_accepted(world, ops):
+    """A contract that somebody replaces between the look and the accepting is not accepted with it."""
+    world.allow("OPS_CYCLE", "REBOOT")
+    seen = ops("contracts", "show", "--json").json["digest"]
+    assert f"--digest {seen}" in ops("contracts", "show").out
+    world.allow("OPS_CYCLE", "REBOOT", "FORMAT")
+    late = ops("contracts", "accept", "--reason", "reviewed", "--digest", seen)
+    assert (late.code, "not those that were looked at" in late.err) == (2, True)
+    world.allow("OPS_CYCLE", "REBOOT")
+    assert ops("contracts", "accept", "--reason", "reviewed", "--digest", seen).code == 0
+
+
+def test_names_of_files_do_not_steer_the_terminal(world, ops):
+    """Whoever may write contracts or mirrors chooses names: escapes are shown, and what is no text is no crash."""
+    for name in (b"a\x1b]0;owned\x07.json", b"b\xff.json"):
+        (world.contracts / os.fsdecode(name)).write_bytes(b"{}")
+    (world.settings.state_dir / "tickets" / "c\x1b[2J.jsonl").write_text("x")
+    told = [ops("contracts", "show"), ops("contracts", "accept", "--reason", "r"), ops("audit", "mirrors")]
+    assert [one.code for one in told] == [1, 2, 0]
+    assert "\x1b" not in "".join(one.out + one.err for one in told)
+    assert "a\\x1b]0;owned" in told[0].out or "a\\u001b]0;owned" in told[0].out
+    assert ops("contracts", "show", "--json").code == 1
+    assert not [one for one in world.breaches() if not (one.where + one.what).isprintable()]
+
+
 def test_a_new_host_key_is_a_recorded_act(world, ops):
     """It needs a reason, and older checkpoints keep their signatures."""
     old = ops("audit", "checkpoint", "--json").json

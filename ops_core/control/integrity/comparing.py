@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from ops_core.control.integrity.looking import ABSENT, FILE, FILE_MODE, LINK, Seen
+from ops_core.control.integrity.looking import ABSENT, FILE, FILE_MODE, LINK, Seen, printable
 
 EQUAL, PENDING, TAMPERED = "equal", "pending", "tampered"
 NOTHING = "-"  # stands among the known digests for a mirror that is not there yet
@@ -176,5 +176,5 @@ def _kind_in_words(seen: Seen) -> str:
 
 
 def _short(text: str) -> str:
-    printable = "".join(char if char.isprintable() else "?" for char in text)
-    return printable if len(printable) <= TELL_MAX_CHARS else f"{printable[:TELL_MAX_CHARS]}…"
+    shown = printable(text)
+    return shown if len(shown) <= TELL_MAX_CHARS else f"{shown[:TELL_MAX_CHARS]}…"

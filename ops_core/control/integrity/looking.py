@@ -138,6 +138,11 @@ def names(root: Path, name: str, *, hidden: bool = False, limit: int = 10_000) -
     return tuple(sorted(one for one in listed if hidden or not one.startswith(".")))
 
 
+def printable(text: str) -> str:
+    """A name or a word of somebody else's for showing: what would steer a terminal, or has no character, is a `?`."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
 def path_of(root: Path, name: str) -> Path:
     """The place as one path, for telling it."""
     return root.joinpath(*PurePosixPath(name).parts)

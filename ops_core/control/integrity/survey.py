@@ -18,6 +18,7 @@ from ops_core.clock import Clock
 from ops_core.config import Settings
 from ops_core.control import checkpoint, contracts, files, logs, mirrors, schema, tickets
 from ops_core.control.audit import AuditRow
+from ops_core.control.integrity import looking
 from ops_core.control.integrity.comparing import PENDING
 from ops_core.control.integrity.planning import plan
 from ops_core.control.integrity.shown import GATE, PREFLIGHT, SNAPSHOTS_MAX, STOP, TICKETS
@@ -89,7 +90,7 @@ def _look(plane: ControlPlane, settings: Settings) -> _Look:
         now: dict[Breach, object] = {
             Breach(
                 area=area_of(one.path),
-                where=one.path,
+                where=looking.printable(one.path),
                 what=f"{one.what} ({one.first_difference})" if one.first_difference else one.what,
                 at=one.changed_at,
                 by=owner_name(one.owner),
@@ -132,7 +133,7 @@ def _of_contracts(tx: Transaction, settings: Settings) -> Iterator[Breach]:
     for one in differing:
         yield Breach(
             area="contracts",
-            where=str(settings.contracts_dir / one.name),
+            where=looking.printable(str(settings.contracts_dir / one.name)),
             what=one.explain(),
             at=one.found.changed_at,
             by=owner_name(one.found.owner),
