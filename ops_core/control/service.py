@@ -74,7 +74,7 @@ class ControlPlane:
         return self._clock
 
     def impatient(self, busy_timeout_s: float) -> ControlPlane:
-        """The same control plane for who cannot wait long for others who use the store."""
+        """The same control plane for who waits less, or longer, for others who use the store."""
         quick = copy.copy(self)
         quick._busy_timeout_s = busy_timeout_s  # noqa: SLF001 - of this very class
         return quick

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from ops_core.control.running import Work
 
 WORK_KIND = "live_fire"
+# Whoever has burnt cannot come again: it waits longer for others who use the store than somebody who only asks.
+BUSY_S = 30.0
 NOT_AUTHORISED = "whoever asked for it may not fire (it needs a token with the scope fire)"
 
 
@@ -104,10 +106,11 @@ def fire(
     sender = sender_for(settings, judged.facts.offer.channel, plane.clock.now)
     run: _Run | None = None
     receipt: dict[str, Any] | None = None
+    patient = plane.impatient(BUSY_S)
     try:
-        with _registered(plane) as work:
+        with _registered(patient) as work:
             pause("registered")
-            run = _begin(settings, plane, who, sender, work, pause)
+            run = _begin(settings, patient, who, sender, work, pause)
             pause("burnt")
             why = _send_all(run)
             pause("closing")

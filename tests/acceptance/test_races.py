@@ -10,6 +10,7 @@ import random
 import secrets
 import signal
 import socket
+import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from ops_core.control.model import Channel, Gate, WindowStatus
 from ops_core.control.opening import plane_of
 from ops_core.control.people import add_operator, approve_window, keys_problem, request_window, revoke_window, sign
 from ops_core.control.running import open_works
-from ops_core.push import add_message, messages, offer, recover, withdraw
+from ops_core.push import add_message, fire, messages, offer, recover, withdraw
 from tests.bot_api import BotApi
 from tests.killing import Ready, ReadySite, heard_all
 from tests.postgresql import PASSWORD, common_folder, new_schema, shared_server
@@ -37,6 +38,7 @@ ROUNDS = 50 if ALL else 6
 SMALL_ROUNDS = 50 if ALL else 3
 SEED = os.environ.get("RACES_SEED") or secrets.token_hex(4)
 LINE_S = 0.02
+HELD_S = 0.5
 PATIENCE_S = 120.0
 PEOPLE = ("ann", "ben", "cho", "dan")
 RACER = """
@@ -285,6 +287,29 @@ def test_who_sends_before_the_burning_is_caught(world, ready):
         pytest.raises(AssertionError, match="arrived: "),
     ):
         fire_round(world, racers, "once")
+
+
+def test_who_has_burnt_waits_for_others(world):
+    """A fire whose window is burnt is not given up because others hold the store for longer than its asker waits."""
+    world.request("once")
+    world.approve("ben", "cho")
+    held = threading.Event()
+
+    def hold():
+        with world.plane.transaction():
+            held.set()
+            CLOCK.sleep(HELD_S)
+
+    holder = threading.Thread(target=hold)
+
+    def pause(phase):
+        if phase == "burnt":
+            holder.start()
+            assert held.wait(PATIENCE_S)
+
+    receipt = fire(world.settings, world.plane.impatient(0.0), authorised=True, pause=pause)
+    holder.join(PATIENCE_S)
+    assert (receipt["outcome"], world.arrived()) == ("FIRED", ["once"])
 
 
 def test_the_last_key_is_given_once(world, ready):
