@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test tampering kills races lint bench dist lock
+.PHONY: help setup setup-fuzz fuzz demo test tampering kills races lint bench dist lock
 
 help:
 	@echo "make demo    break a real service, find out, decide, roll back, verify, write the postmortem"
@@ -27,6 +27,7 @@ help:
 	@echo "make kills   kill every act of the control plane before each of its system calls (half an hour)"
 	@echo "make races   many processes for one window, again and again"
 	@echo "make tampering  change things behind the program by the thousand: all found, none effective"
+	@echo "make fuzz    hostile requests by the thousand, and all that the OpenAPI document says"
 	@echo "make lint    style, types, import rules"
 	@echo "make bench   measure against the alternatives"
 	@echo "make dist    build the sdist and the wheel into dist/"
@@ -50,6 +51,21 @@ kills: $(READY)
 
 races: $(READY)
 	@RACES=all $(BIN)/python -m pytest -v -rP tests/acceptance/test_races.py
+
+# Thousands of hostile requests (REQUESTS=…, SEED=… repeats a run), then everything that the OpenAPI document says
+# (EXAMPLES=… for each route). What reads the document has an environment of its own: it would slow every start of pytest.
+FUZZ = $(VENV)-fuzz
+
+fuzz: $(READY) $(FUZZ)/.locked
+	@$(BIN)/python -m tests.fuzz
+	@$(BIN)/python -m tests.fuzz.documented $(abspath $(FUZZ))/bin/schemathesis
+
+setup-fuzz: $(FUZZ)/.locked
+
+$(FUZZ)/.locked: requirements/fuzz.txt $(LOCKED)
+	@$(BIN)/python -m venv --clear $(FUZZ)
+	@$(FUZZ)/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
+	@touch $@
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -104,4 +120,5 @@ lock:
 	    "$$found" -m venv "$$scratch" && "$$scratch/bin/python" -m pip install --quiet uv || exit 1; \
 	    uv=$$scratch/bin/uv; fi; \
 	"$$uv" $(LOCK) -o requirements/run.txt pyproject.toml && \
-	"$$uv" $(LOCK) -c requirements/run.txt --group dev -o requirements/dev.txt pyproject.toml
+	"$$uv" $(LOCK) -c requirements/run.txt --group dev -o requirements/dev.txt pyproject.toml && \
+	"$$uv" $(LOCK) --group fuzz -o requirements/fuzz.txt

@@ -17,7 +17,13 @@ from ops_core.api.errors import BadRequest
 
 DEPTH_MAX = 20
 M = TypeVar("M", bound="Body")
-Reason = Annotated[str, Field(min_length=1, max_length=500, description="Why; it is recorded. One line.")]
+# One line with something in it: no control characters, no line separators, nothing that turns text around.
+_BARRED = r"\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069"
+_BLANK = r" \xa0\u1680\u2000-\u200a\u202f\u205f\u3000"
+ONE_LINE = rf"^[^{_BARRED}]*[^{_BARRED}{_BLANK}][^{_BARRED}]*$"
+Reason = Annotated[
+    str, Field(min_length=1, max_length=500, pattern=ONE_LINE, description="Why; it is recorded. One line.")
+]
 Hex = Annotated[str, Field(pattern=r"^[0-9a-fA-F]+$", max_length=256)]
 
 
@@ -25,6 +31,19 @@ class Body(BaseModel):
     """A JSON object with exactly the fields that are named."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+REASON: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 500, "pattern": ONE_LINE}
+# Engaging takes no reason or any; releasing needs one.
+STOP_CASES: tuple[dict[str, Any], ...] = (
+    {"enabled": {"const": True}},
+    {"enabled": {"const": False}, "reason": REASON},
+)
+# Only REAL_ENABLED ends by itself, so only it takes a duration.
+GATE_CASES: tuple[dict[str, Any], ...] = (
+    {"mode": {"const": "REAL_ENABLED"}},
+    {"mode": {"enum": ["DRY_RUN", "MOCK_ONLY"]}, "duration_minutes": {}},
+)
 
 
 class StopBody(Body):
@@ -120,11 +139,31 @@ def reading(model: type[M]) -> Callable[[Request], Awaitable[M]]:
     return read
 
 
-def documented(model: type[Body]) -> dict[str, Any]:
-    """The `openapi_extra` of a route that reads this model."""
+def documented(model: type[Body], *variants: dict[str, Any]) -> dict[str, Any]:
+    """The `openapi_extra` of a route that reads this model.
+
+    Args:
+        model: what is read.
+        variants: where fields depend on each other: for each case the properties that are narrower and needed there, or
+            {} for one that it does not have.
+    """
     schema = model.model_json_schema()
     examples = schema.pop("examples")
     needed = bool(schema.get("required"))
+    if variants:
+        plain = schema.pop("properties")
+        must = set(schema.pop("required"))
+        closed = schema.pop("additionalProperties")
+        schema["type"] = "object"
+        schema["oneOf"] = [
+            {
+                "type": "object",
+                "properties": {name: one for name, one in {**plain, **narrower}.items() if one},
+                "required": sorted(must | {name for name, one in narrower.items() if one}),
+                "additionalProperties": closed,
+            }
+            for narrower in variants
+        ]
     content = {"schema": schema, "examples": {"example": {"value": examples[0]}}}
     return {"requestBody": {"required": needed, "content": {"application/json": content}}}
 
@@ -156,7 +195,8 @@ def _finite(text: str) -> float:
     value = float(text)
     if value in {float("inf"), float("-inf")}:
         raise ValueError("no finite number")
-    return value
+    # 60.0 is a whole number to JSON; beyond 2^53 nobody knows which.
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -5,14 +5,19 @@ What finds nothing wrong has to find each planted defect first.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
+import sqlite3
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
+from ops_core.api.connections import CONNECTIONS_MAX
 from tests.fuzz.planted import DEFECTS
-from tests.fuzz.run import fuzz
+from tests.fuzz.run import fuzz, prepared, serving
+from tests.fuzz.wire import Wire
 
 pytestmark = pytest.mark.slow
 
@@ -32,3 +37,65 @@ def test_hostile_requests_do_no_harm(tmp_path: Path) -> None:
     assert not outcome.found, outcome.as_text()
     assert outcome.answered > outcome.asked * 0.8
     assert {200, 400, 401, 403, 404, 405, 413, 415, 421, 422} <= set(outcome.statuses)
+
+
+def head_of(port: int) -> bytes:
+    """The first half of the head of a request."""
+    return f"POST /api/emergency_stop HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-Slow: ".encode()
+
+
+def engaging(port: int) -> bytes:
+    """A whole request that engages the stop."""
+    body = b'{"enabled": true, "reason": "crowded"}'
+    host = f"Host: 127.0.0.1:{port}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    return b"POST /api/emergency_stop HTTP/1.1\r\nAuthorization: spoilt\r\n" + host.encode() + body
+
+
+@pytest.mark.parametrize("half", ["nothing", "head", "body"])
+def test_who_says_half_keeps_nobody_from_stopping(tmp_path: Path, half: str) -> None:
+    """More half-said requests than connections are kept: who engages gets in, and who waits longest has to go."""
+    world = prepared(tmp_path / "site")
+    with serving(world) as (_pid, port), ExitStack() as opened:
+        said = {"nothing": b"", "head": head_of(port), "body": engaging(port)[:-5]}[half]
+        waiting = [opened.enter_context(Wire(port)) for _ in range(CONNECTIONS_MAX + 44)]
+        for wire in waiting:
+            wire.send(said)
+        wire = opened.enter_context(Wire(port))
+        wire.send(engaging(port))
+        reply = wire.reply()
+        assert reply is not None
+        assert reply.status == 200
+        assert json.loads(reply.body)["enabled"] is True
+        # Those that came late were kept, and are told that they are too slow; the first have gone without a word.
+        late = waiting[-1].reply()
+        assert late is not None
+        assert late.status == 408
+        assert waiting[0].reply() is None
+
+
+def test_of_forty_that_release_and_one_that_engages_the_one_is_not_in_line(tmp_path: Path) -> None:
+    """While somebody holds the store, forty releases and forty who ask for other changes wait; who engages does not."""
+    world = prepared(tmp_path / "site")
+    release, mock = b'{"enabled": false, "reason": "r"}', b'{"mode": "MOCK_ONLY", "reason": "r"}'
+
+    def post(path: str, body: bytes, port: int) -> bytes:
+        lines = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
+        return f"{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+    with serving(world) as (_pid, port), ExitStack() as opened:
+        store = opened.enter_context(closing(sqlite3.connect(world.store, isolation_level=None, timeout=30)))
+        store.execute("BEGIN EXCLUSIVE")
+        crowd = [opened.enter_context(Wire(port)) for _ in range(90)]
+        for number, wire in enumerate(crowd):
+            wire.send(
+                post("/api/emergency_stop", release, port) if number % 2 else post("/api/execution_gate", mock, port)
+            )
+        wire = opened.enter_context(Wire(port))
+        wire.send(engaging(port))
+        reply = wire.reply()
+        answered = sum(1 for one in crowd if one.arrived())
+        store.execute("ROLLBACK")
+    assert reply is not None
+    assert (reply.status, json.loads(reply.body)["enabled"]) == (200, True)
+    # Threads for all: 40 that routes share; each wait for the store is as long as that of the one who engages.
+    assert answered < len(crowd)

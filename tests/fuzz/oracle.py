@@ -124,8 +124,10 @@ class People:
         return self.scopes.get(name, frozenset()) if scheme.lower() == b"bearer" else frozenset()
 
     def _scope_needed(self, path: str, body: dict[str, Any], picture: Picture, now: datetime, *, sent: bool) -> str:
-        if (path == STOP and body["enabled"]) or path == POSTMORTEM:
+        if (path == STOP and body["enabled"]) or path in {POSTMORTEM, REVOKE}:
             return ""
+        if path in {GATE, SENDER} and body.get("mode") != "REAL_ENABLED" and not body.get("enabled"):
+            return ""  # closing: whatever token is sent, nobody is kept from it
         scope = {STOP: "stop", GATE: "gate", SENDER: "sender", REQUEST: "window", REVOKE: "window",
                  APPROVE: "approve", CYCLE: "cycle", FIRE: "fire"}[path]  # fmt: skip
         always = (
@@ -209,7 +211,8 @@ def _read(body: bytes) -> Any:
 
 
 def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return whole or (isinstance(value, float) and value.is_integer())
 
 
 def _fits(path: str, body: dict[str, Any]) -> bool:

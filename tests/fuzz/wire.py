@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from types import TracebackType
 from typing import Self
@@ -72,6 +73,10 @@ class Wire:
             body = b"" if method == "HEAD" or status in {"204", "304"} else self._body(headers)
             closed = headers.get("connection", "").lower() == "close"
             return None if body is None else Reply(status=int(status), headers=headers, body=body, closed=closed)
+
+    def arrived(self) -> bool:
+        """Whether anything has come that was not read, or the end; waits for nothing."""
+        return bool(self._buffer) or bool(select.select([self._socket], [], [], 0)[0])
 
     def _body(self, headers: dict[str, str]) -> bytes | None:
         if "content-length" not in headers:
