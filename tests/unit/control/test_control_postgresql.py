@@ -270,7 +270,7 @@ def test_a_server_that_says_nothing_is_not_waited_for_without_an_end(tmp_path, m
         plane.create()
         frozen = []
         try:
-            with pytest.raises(StoreUnusable, match="said nothing"), plane.transaction() as change:  # noqa: PT012
+            with pytest.raises(StoreUnusable, match="said nothing"), plane.transaction() as change:  # noqa: PT012 - cutting it off is part of the block
                 children = subprocess.run(
                     ["ps", "-o", "pid=", "--ppid", str(server.pid())], capture_output=True, text=True
                 )
