@@ -124,7 +124,9 @@ class ControlPlane:
         """
         who = self._who(actor)
         try:
-            return self.change("stop.engaged", lambda state, now: model.engage(state, reason, who, now), actor=who)
+            return self.change(
+                "stop.engaged", lambda state, now: model.engage(state, reason, who, now), actor=who, about_stop=True
+            )
         except BaseException as error:
             # Whatever goes wrong, the impatient Ctrl-C while the store is locked included, the stop has to hold.
             fit_reason = model.tidy(reason, model.ENGAGED, model.REASON_MAX_CHARS)
@@ -156,6 +158,7 @@ class ControlPlane:
             actor=who,
             detail=detail,
             expected_version=expected_version,
+            about_stop=True,
         )
         # After the commit: a crash in between leaves the latch, so it leaves it stopped.
         files.remove_latch(self.path, latch)
@@ -317,6 +320,7 @@ class ControlPlane:
         detail: dict[str, object] | None = None,
         expected_version: int | None = None,
         within: Callable[[Transaction], None] | None = None,
+        about_stop: bool = False,
     ) -> ControlState:
         """One transition of the control state, in one transaction with its audit row.
 
@@ -327,6 +331,7 @@ class ControlPlane:
             detail: JSON values for the audit row.
             expected_version: the version of the state that the caller looked at; another one is a conflict.
             within: what else belongs to the transaction, done after the transition.
+            about_stop: whether the transition engages or releases the stop. What any other one says of it is the latch.
 
         Returns:
             The state as recorded; it knows nothing of the latch beside the store.
@@ -347,8 +352,9 @@ class ControlPlane:
             # The time is taken once the store is ours, so that times and audit rows have the same order.
             now = self._clock.now()
             after = transition(before, now)
-            if stop_of(after) == stop_of(before):
-                # The latch is a stop of its own: what it says is never written into the store by another change.
+            if not about_stop and stop_of(after) == stop_of(before):
+                # The latch is a stop of its own: what it says is never written into the store by another change. An
+                # engaging may say the very same, if no millisecond has passed since its latch: that one is written.
                 after = with_stop(after, change.state)
             state = change.put_state(after, at=now, actor=self._who(actor), action=action, detail=detail or {})
             if within is not None:

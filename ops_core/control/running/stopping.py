@@ -172,7 +172,7 @@ def _engage(plane: ControlPlane, reason: str, actor: str | None) -> ControlState
             plane.engage(fit_reason, actor=who)
             raise
     state = plane.engage(fit_reason, actor=who)
-    if latch is not None and not state.problem:
+    if latch is not None and state.stopped and not state.problem:
         # Somebody else's latch, made meanwhile, is not ours to remove.
         with contextlib.suppress(StoreConflict, StoreUnusable):
             files.remove_latch(plane.path, latch)

@@ -6,11 +6,12 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import select, update
 
-from ops_core.clock import SystemClock
+from ops_core.clock import ManualClock, SystemClock
 from ops_core.control import files, schema
 from ops_core.control.problems import StoreUnusable
 from ops_core.control.running import (
@@ -345,3 +346,21 @@ def test_ending_by_itself_engages_nothing(plane):
         assert [one.id for one in found.ended] == [name]
         assert gone(process.pid)
     assert not plane.state().stopped
+
+
+@pytest.mark.parametrize("by", ["the whole stop", "the store alone"])
+def test_a_stop_holds_though_no_time_has_passed(tmp_path, by):
+    """Between its latch and its entry in the store no millisecond need go by: it is no less a stop of the store's."""
+    clock = ManualClock(datetime(2026, 1, 5, tzinfo=UTC))
+    plane = ControlPlane(tmp_path / "state" / "control.db", clock, actor="kim")
+    plane.create()
+    plane.release("tested")
+    if by == "the whole stop":
+        assert engage_and_end(plane, "now").state.stopped
+    else:
+        files.write_latch(plane.path, "now", "kim", clock.now())
+        assert plane.engage("now").stopped
+        files.remove_latch(plane.path, files.read_latch(plane.path))
+    with plane.snapshot() as found:
+        assert found.state.stopped
+    assert plane.state().stopped
