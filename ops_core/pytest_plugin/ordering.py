@@ -7,6 +7,7 @@ reason, because a step that was never taken has neither failed nor passed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,15 @@ def has_steps(folders: Sequence[Path]) -> bool:
     return False
 
 
+def asked_folders(selection: Selection, expression: str) -> list[Path]:
+    """The folders whose checks may run: those of the suites that the marker expression names, else all collected."""
+    named = set(re.findall(r"[A-Za-z0-9_]+", expression)) & set(selection.suites)
+    if not named:
+        return [selection.own_checks, *selection.added_paths]
+    own = [selection.own_checks / suite for suite in sorted(named)]
+    return [*own, *(path for path in selection.added_paths if path.name in named)]
+
+
 class Steps:
     """The hooks that keep the order. Registered last, so that it has the last word on the collection."""
 
@@ -109,8 +119,8 @@ class Steps:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
         """Give whole files to the workers where there are steps: their order is worth nothing across processes."""
-        folders = (self._selection.own_checks, self._selection.shipped_checks)
-        if getattr(config.option, "dist", "no") not in SHARED_OUT or not has_steps(folders):
+        wanted = asked_folders(self._selection, str(getattr(config.option, "markexpr", "") or ""))
+        if getattr(config.option, "dist", "no") not in SHARED_OUT or not has_steps(wanted):
             return None
         from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  # it ships no types
 
