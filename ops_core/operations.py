@@ -112,3 +112,6 @@ class ServeTable:
     requests_per_minute: int = field(
         default=600, metadata={"check": lambda v: 1 <= v <= 100_000, "allowed": "1 to 100000 requests"}
     )
+    anonymous_per_hour: int = field(
+        default=60, metadata={"check": lambda v: 1 <= v <= 100_000, "allowed": "1 to 100000 acts"}
+    )

@@ -44,6 +44,7 @@ live_fire = {live_fire}
 
 [profiles.site.serve]
 requests_per_minute = 100000
+anonymous_per_hour = 100000
 
 [profiles.site.push]
 telegram_url = "{telegram_url}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from threading import BoundedSemaphore
 from typing import Any
 
 from fastapi import FastAPI, Response
@@ -14,8 +15,9 @@ from starlette.exceptions import HTTPException
 from ops_core import __version__
 from ops_core.api import control_routes, ops_routes
 from ops_core.api.context import Context
-from ops_core.api.errors import on_http_error, on_mistake, on_ops_error
-from ops_core.api.guarding import Guarding, Limits, allowed_hosts
+from ops_core.api.documents import complete
+from ops_core.api.errors import BadRequest, on_http_error, on_mistake, on_ops_error
+from ops_core.api.guarding import Allowance, Guarding, Limits, allowed_hosts
 from ops_core.api.launch import launch
 from ops_core.api.metrics import ControlMetrics, Counting, Requests
 from ops_core.clock import Clock
@@ -23,6 +25,7 @@ from ops_core.config import Settings
 from ops_core.errors import OpsError
 
 URGENT_THREADS = 8
+LAUNCHED_MAX = 8  # each is a process, and a thread of the forty that all requests share
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 DESCRIPTION = """\
 Emergency stop, execution gate, two keys and a single-use window, cycles and live fire.
@@ -31,32 +34,6 @@ Looking needs no token, and neither does anything that makes things safer. What 
 operator's token (`ops operator add NAME`), sent as `Authorization: Bearer …`. Errors are JSON: `error`, `where`,
 `allowed`, `next`.
 """
-_ERROR_SCHEMA = {
-    "type": "object",
-    "required": ["ok", "error", "where", "allowed", "next"],
-    "properties": {
-        "ok": {"const": False},
-        "error": {"type": "string"},
-        "where": {"type": "string"},
-        "allowed": {"type": "string"},
-        "next": {"type": "string"},
-    },
-}
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"description": meaning, "content": {"application/json": {"schema": _ERROR_SCHEMA}}}
-    for status, meaning in (
-        (400, "not a request of this interface"),
-        (401, "needs an operator's token"),
-        (403, "the token has not the scope, or a page of another origin asks"),
-        (409, "refused by a guard, or somebody else changes the same"),
-        (413, "the body is too large"),
-        (415, "the body is not JSON"),
-        (421, "not this server's name"),
-        (422, "a value that is not allowed"),
-        (429, "too many requests"),
-        (503, "the control store cannot be used: everything counts as stopped"),
-    )
-}
 
 
 def create_app(
@@ -75,11 +52,24 @@ def create_app(
         launching: runs an act in a process of its own.
     """
     urgent = ThreadPoolExecutor(URGENT_THREADS, thread_name_prefix="ops-stop")
+    places = BoundedSemaphore(LAUNCHED_MAX)
+
+    def launch_one(module: str, request: dict[str, Any]) -> dict[str, Any]:
+        if not places.acquire(blocking=False):
+            raise BadRequest(
+                "too many acts run at once", status=429, where="server", allowed=f"{LAUNCHED_MAX} at a time"
+            )
+        try:
+            return launching(settings, module, request)
+        finally:
+            places.release()
+
     context = Context(
         settings=settings,
         clock=clock,
-        launch=lambda module, request: launching(settings, module, request),
+        launch=launch_one,
         urgent=urgent,
+        anonymous=Allowance(settings.serve.anonymous_per_hour, clock.monotonic),
     )
 
     @asynccontextmanager
@@ -94,9 +84,10 @@ def create_app(
         docs_url=None,  # its page loads programs from elsewhere
         redoc_url=None,
         redirect_slashes=False,  # a redirection repeats what was sent; a path is right or it is not there
-        responses=_ERRORS,
         lifespan=lifespan,
     )
+    plain = app.openapi
+    app.openapi = lambda: app.openapi_schema or _documented(app, plain())  # type: ignore[method-assign] # FastAPI's way
     app.state.context = context
     app.include_router(control_routes.router, tags=["control"])
     app.include_router(ops_routes.router, tags=["operations"])
@@ -115,6 +106,11 @@ def create_app(
         monotonic=clock.monotonic,
     )
     return app
+
+
+def _documented(app: FastAPI, document: dict[str, Any]) -> dict[str, Any]:
+    app.openapi_schema = complete(document)
+    return app.openapi_schema
 
 
 def _add_metrics(app: FastAPI, context: Context) -> None:

@@ -35,6 +35,23 @@ def at_rest(state: ControlState, now: datetime) -> bool:
     )
 
 
+def closes(act: Act, state: ControlState, now: datetime, gate: Gate = Gate.DRY_RUN) -> bool:
+    """Whether closing makes anything safer than it is: only so often can that be done as somebody has opened it.
+
+    Args:
+        act: GATE or SENDER.
+        state: what is there.
+        now: the time.
+        gate: the one that is wanted.
+    """
+    if state.problem:
+        return True
+    if act is Act.SENDER:
+        return state.sender.enabled
+    found = effective_gate(state, now)
+    return found is Gate.REAL_ENABLED or (found is Gate.MOCK_ONLY and gate is Gate.DRY_RUN)
+
+
 def needs_token(act: Act, state: ControlState, now: datetime) -> bool:
     """Whether the act needs a token with its scope in this state."""
     if act in {Act.WINDOW, Act.APPROVE, Act.SENDER, Act.GATE}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,11 +13,12 @@ from fastapi import Depends, Request
 
 from ops_core.api.authority import Act, needs_token
 from ops_core.api.errors import BadRequest
+from ops_core.api.guarding import Allowance
 from ops_core.clock import Clock
 from ops_core.config import Settings
 from ops_core.control.model import ControlState
 from ops_core.control.opening import plane_of
-from ops_core.control.people import Operator, Unauthenticated, authenticate
+from ops_core.control.people import Forbidden, Operator, Unauthenticated, authenticate
 from ops_core.control.service import ControlPlane
 
 ANONYMOUS = "api"
@@ -32,12 +34,14 @@ class Context:
         clock: where `now` comes from.
         launch: runs one act in a process of its own: its module and request, to its receipt.
         urgent: threads that nothing but engaging the stop may use.
+        anonymous: how much may be recorded for who shows no token.
     """
 
     settings: Settings
     clock: Clock
     launch: Callable[[str, dict[str, Any]], dict[str, Any]]
     urgent: ThreadPoolExecutor
+    anonymous: Allowance
 
     def plane(self, actor: str = ANONYMOUS) -> ControlPlane:
         """The control plane, acting in that name."""
@@ -50,14 +54,15 @@ class Context:
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Who asks: the token of the request, if it has one."""
+    """Who asks: the token of the request, if it has one; `unfit` where what it has is none."""
 
     context: Context
     token: str
+    unfit: bool = False
 
     def named(self) -> bool:
         """Whether a token was sent at all."""
-        return bool(self.token)
+        return bool(self.token) or self.unfit
 
     def operator(self, act: Act) -> Operator:
         """The person, proven by a token with the act's scope.
@@ -66,6 +71,10 @@ class Caller:
             Unauthenticated: there is no token, or not one that counts.
             Forbidden: the token does not have the scope.
         """
+        if self.unfit:
+            raise Unauthenticated(
+                "this is no operator's token", where="Authorization header", allowed="Bearer, and one token"
+            )
         if not self.token:
             raise Unauthenticated(
                 "this needs an operator's token",
@@ -81,10 +90,35 @@ class Caller:
         Raises:
             Unauthenticated: it needs a token that counts.
             Forbidden: the token does not have the scope.
+            BadRequest: too much was done without a token.
         """
-        if self.token or needs_token(act, state, self.context.now()):
+        if self.named() or needs_token(act, state, self.context.now()):
             return self.operator(act).name
+        self._spend()
         return ANONYMOUS
+
+    def closer(self, act: Act, *, safer: bool) -> str:
+        """In whose name something is closed: a person's where a token proves one. Nobody is kept from making it safer.
+
+        Raises:
+            BadRequest: it would make nothing safer, and too much was done without a token.
+        """
+        if self.named():
+            with contextlib.suppress(Unauthenticated, Forbidden):
+                return self.operator(act).name
+        if not safer:
+            self._spend()
+        return ANONYMOUS
+
+    def _spend(self) -> None:
+        if not self.context.anonymous.take():
+            raise BadRequest(
+                "too much was done without a token",
+                status=429,
+                where="Authorization header",
+                allowed=f"{self.context.anonymous.per_hour} acts an hour, and any number with a token",
+                next_step="send an operator's token, or use ops on the host",
+            )
 
 
 # These wait for nothing. `async` keeps them on the event loop: a plain function would go to the threads that all routes
@@ -99,20 +133,14 @@ async def context_of(request: Request) -> Context:
 
 
 async def caller_of(request: Request) -> Caller:
-    """Who asks.
-
-    Raises:
-        Unauthenticated: there is an Authorization header, but not one bearer token.
-    """
+    """Who asks. A header that is not one bearer token is told where somebody has to be known, and not before."""
     sent = request.headers.getlist("authorization")
     token = ""
     if sent:
         scheme, _, token = sent[0].partition(" ")
         token = token.strip()
         if len(sent) != 1 or scheme.lower() != "bearer" or not token or len(token) > TOKEN_MAX_CHARS:
-            raise Unauthenticated(
-                "this is no operator's token", where="Authorization header", allowed="Bearer, and one token"
-            )
+            return Caller(context=await context_of(request), token="", unfit=True)
     return Caller(context=await context_of(request), token=token)
 
 

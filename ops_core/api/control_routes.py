@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 
-from ops_core.api.authority import Act
+from ops_core.api.authority import Act, closes
 from ops_core.api.bodies import (
+    GATE_CASES,
+    STOP_CASES,
     ApproveBody,
     GateBody,
     RevokeBody,
@@ -21,10 +24,11 @@ from ops_core.api.bodies import (
 from ops_core.api.context import ANONYMOUS, Caller, Context, FromCaller, InContext, caller_of, no_query
 from ops_core.clock import isoformat, new_run_id
 from ops_core.control import model
-from ops_core.control.model import Gate
+from ops_core.control.model import ControlState, Gate
 from ops_core.control.people import approve_window, request_window, revoke_window
 from ops_core.control.people.keys import signed_bytes
-from ops_core.control.running import engage_and_end, open_works
+from ops_core.control.running import EndedWork, LeftWork, end_all, engage_and_end, open_works
+from ops_core.control.running.stopping import BUSY_S
 from ops_core.control.views import approvals_of, gate_of, modes, sender_of, stop_of, window_of
 
 router = APIRouter(prefix="/api", dependencies=[Depends(no_query)])
@@ -62,7 +66,9 @@ def stop(context: InContext) -> dict[str, Any]:
     return {**stop_of(state), "running": running}
 
 
-@router.post("/emergency_stop", summary="Engage or release the emergency stop.", openapi_extra=documented(StopBody))
+@router.post(
+    "/emergency_stop", summary="Engage or release the emergency stop.", openapi_extra=documented(StopBody, *STOP_CASES)
+)
 async def set_stop(
     context: InContext, request: Request, body: Annotated[StopBody, Depends(reading(StopBody))]
 ) -> dict[str, Any]:
@@ -75,19 +81,34 @@ async def set_stop(
 
 
 def _engage(context: Context, reason: str) -> dict[str, Any]:
-    told = engage_and_end(context.plane(), reason or model.ENGAGED, ANONYMOUS)
+    plane = context.plane()
+    state = plane.state()
+    # What is stopped already may be stopped again as often as anybody likes, but is not recorded again without end.
+    if state.stopped and not state.problem and not context.anonymous.take():
+        again = end_all(plane.impatient(BUSY_S), plane.clock)
+        state = plane.state()
+        if state.stopped:
+            return _stopped(state, again.ended, again.left)
+    told = engage_and_end(plane, reason or model.ENGAGED, ANONYMOUS)
+    return _stopped(told.state, told.ended, told.left)
+
+
+def _stopped(state: ControlState, ended: Sequence[EndedWork], left: Sequence[LeftWork]) -> dict[str, Any]:
     return {
-        **stop_of(told.state),
-        "acknowledged": told.complete,
-        "ended": [work.as_dict() for work in told.ended],
-        "left": [work.as_dict() for work in told.left],
+        **stop_of(state),
+        "acknowledged": not left,
+        "ended": [work.as_dict() for work in ended],
+        "left": [work.as_dict() for work in left],
     }
 
 
 def _release(context: Context, caller: Caller, reason: str) -> dict[str, Any]:
     plane = context.plane()
-    actor = caller.actor(Act.RELEASE, plane.state())
-    return stop_of(plane.release(reason, actor=actor))
+    state = plane.state()
+    actor = caller.actor(Act.RELEASE, state)
+    # Without a token only what was seen at rest is released: somebody may be preparing something at this moment.
+    seen = None if caller.named() else state.version
+    return stop_of(plane.release(reason, actor=actor, expected_version=seen))
 
 
 @router.get("/execution_gate", summary="The execution gate.")
@@ -96,14 +117,19 @@ def gate(context: InContext) -> dict[str, Any]:
     return gate_of(context.plane().state(), context.now())
 
 
-@router.post("/execution_gate", summary="Set the execution gate.", openapi_extra=documented(GateBody))
+@router.post("/execution_gate", summary="Set the execution gate.", openapi_extra=documented(GateBody, *GATE_CASES))
 def set_gate(
     context: InContext, caller: FromCaller, body: Annotated[GateBody, Depends(reading(GateBody))]
 ) -> dict[str, Any]:
     """REAL_ENABLED needs a token with the scope `gate` and ends by itself; the others close and need none."""
-    actor = caller.operator(Act.GATE).name if body.mode == Gate.REAL_ENABLED or caller.named() else ANONYMOUS
+    plane = context.plane()
+    if body.mode == Gate.REAL_ENABLED:
+        actor = caller.operator(Act.GATE).name
+    else:
+        safer = closes(Act.GATE, plane.state(), context.now(), Gate(body.mode))
+        actor = caller.closer(Act.GATE, safer=safer)
     ttl_s = None if body.duration_minutes is None else 60 * body.duration_minutes
-    return gate_of(context.plane().set_gate(body.mode, body.reason, ttl_s=ttl_s, actor=actor), context.now())
+    return gate_of(plane.set_gate(body.mode, body.reason, ttl_s=ttl_s, actor=actor), context.now())
 
 
 @router.get("/real_enable_window/latest", summary="The latest window.")
@@ -138,7 +164,8 @@ def revoke(
     context: InContext, caller: FromCaller, body: Annotated[RevokeBody, Depends(reading(RevokeBody))]
 ) -> dict[str, Any]:
     """Closing a window needs nobody's permission; who does it with a token is named."""
-    actor = caller.operator(Act.WINDOW).name if caller.named() else ANONYMOUS
+    # Where none is open this is refused and leaves no trace, so it is always worth letting in.
+    actor = caller.closer(Act.WINDOW, safer=True)
     return window_of(revoke_window(context.plane(), body.reason, actor), context.now())
 
 
@@ -174,9 +201,10 @@ def set_sender(
 ) -> dict[str, Any]:
     """Switching it on needs a token with the scope `sender` and lasts an hour at most; switching it off needs none."""
     plane = context.plane()
-    actor = caller.operator(Act.SENDER).name if body.enabled or caller.named() else ANONYMOUS
     if body.enabled:
-        state = plane.enable_sender(body.channel, body.reason, actor=actor)
+        state = plane.enable_sender(body.channel, body.reason, actor=caller.operator(Act.SENDER).name)
     else:
+        safer = closes(Act.SENDER, plane.state(), context.now())
+        actor = caller.closer(Act.SENDER, safer=safer)
         state = plane.disable_sender(body.reason, actor=actor)
     return sender_of(state, context.now())

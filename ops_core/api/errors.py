@@ -77,6 +77,8 @@ async def on_ops_error(_request: Request, error: Exception) -> JSONResponse:
         headers["WWW-Authenticate"] = 'Bearer realm="ops"'
     if status in {409, 503} and isinstance(error, StoreUnusable):
         headers["Retry-After"] = str(RETRY_S)
+    if status == 429:
+        headers["Retry-After"] = "60"
     return answer(status, error, headers)
 
 

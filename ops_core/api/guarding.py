@@ -7,6 +7,8 @@ that browsers add, and a rebound name by the Host that it asks for; both are com
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ops_core.api.bodies import parse_json
 from ops_core.api.errors import BadRequest, answer
 
 CLIENTS_MAX = 10_000
@@ -58,22 +61,44 @@ class Rate:
     """A bucket of tokens for each address. Pure but for its own account; handed the time.
 
     Args:
-        per_minute: how many requests an address may make in a minute, all at once if it likes.
+        most: how many requests an address may make in `fills_s` seconds, all at once if it likes.
+        fills_s: in how many seconds an empty account is full again.
     """
 
-    def __init__(self, per_minute: int) -> None:
-        self._most = float(per_minute)
+    def __init__(self, most: int, fills_s: float = 60.0) -> None:
+        self._most = float(most)
+        self._fills_s = fills_s
         self._accounts: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, client: str, now: float) -> bool:
         """Whether this address may make one more request at the monotonic second `now`."""
         left, at = self._accounts.pop(client, (self._most, now))
-        left = min(self._most, left + max(0.0, now - at) * self._most / 60)
+        left = min(self._most, left + max(0.0, now - at) * self._most / self._fills_s)
         allowed = left >= 1
         self._accounts[client] = (left - 1 if allowed else left, now)
         if len(self._accounts) > CLIENTS_MAX:
             self._accounts.popitem(last=False)
         return allowed
+
+
+class Allowance:
+    """What all who show no token may have recorded together: a history that anybody could fill would fill the disk.
+
+    Args:
+        per_hour: how many acts, all at once if they like.
+        monotonic: seconds that only grow.
+    """
+
+    def __init__(self, per_hour: int, monotonic: Callable[[], float]) -> None:
+        self.per_hour = per_hour
+        self._rate = Rate(per_hour, 3600.0)
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+
+    def take(self) -> bool:
+        """Whether one more may be recorded."""
+        with self._lock:
+            return self._rate.take("", self._monotonic())
 
 
 class Guarding:
@@ -99,7 +124,13 @@ class Guarding:
 
         try:
             self._admit(scope)
+            stops = scope["method"] == "POST" and scope["path"] == ENGAGE_PATH
+            if not stops:
+                self._count(scope)
             body = await self._body(receive)
+            # Whoever wants to stop is never told to wait; who releases on the same path is.
+            if stops and not _engages(body):
+                self._count(scope)
         except BadRequest as refusal:
             headers = {"Retry-After": "60"} if refusal.status == 429 else {}
             # What was not read may still be on its way: this connection is of no more use.
@@ -128,11 +159,10 @@ class Guarding:
             raise BadRequest("a page of another origin may not ask", status=403, where="Origin header")
         if headers.get("sec-fetch-site", "none").lower() not in _SAME:
             raise BadRequest("a page of another site may not ask", status=403, where="Sec-Fetch-Site header")
-        # Whoever wants to stop is never told to wait.
-        if scope["method"] == "POST" and scope["path"] == ENGAGE_PATH:
-            return
+
+    def _count(self, scope: Scope) -> None:
         client = str((scope.get("client") or ("unknown",))[0])
-        if not self._rate.take(client, self._monotonic()):
+        if not self._rate.take(account_of(client), self._monotonic()):
             raise BadRequest(
                 "too many requests",
                 status=429,
@@ -166,6 +196,27 @@ class Guarding:
                 )
             if not message.get("more_body", False):
                 return bytes(whole)
+
+
+def account_of(client: str) -> str:
+    """Whose account an address belongs to: this host has millions of them, and an IPv6 network even more."""
+    try:
+        address = ipaddress.ip_address(client.partition("%")[0])
+    except ValueError:
+        return client
+    mapped = getattr(address, "ipv4_mapped", None)
+    address = mapped or address
+    if address.is_loopback:
+        return "this host"
+    return str(address) if address.version == 4 else str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
+
+
+def _engages(body: bytes) -> bool:
+    try:
+        told = parse_json(body) if body else None
+    except BadRequest:
+        return False
+    return isinstance(told, dict) and told.get("enabled") is True
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

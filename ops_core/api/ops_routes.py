@@ -45,8 +45,11 @@ def run_cycle(
     context: InContext, caller: FromCaller, body: Annotated[CycleBody, Depends(reading(CycleBody))]
 ) -> dict[str, Any]:
     """The receipt of the cycle. At rest it needs no token; it fires only for a token that has the scope `fire` too."""
-    state = context.plane().state()
-    actor = caller.actor(Act.CYCLE, state)
+    if body.slot is not None and body.request_types is not None:
+        # A slot is run once: whoever asks for something else in its place keeps what is configured from being done.
+        actor = caller.operator(Act.CYCLE).name
+    else:
+        actor = caller.actor(Act.CYCLE, context.plane().state())
     return context.launch(
         "ops_core.cycle",
         {

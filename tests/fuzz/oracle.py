@@ -126,15 +126,12 @@ class People:
     def _scope_needed(self, path: str, body: dict[str, Any], picture: Picture, now: datetime, *, sent: bool) -> str:
         if (path == STOP and body["enabled"]) or path in {POSTMORTEM, REVOKE}:
             return ""
-        if path in {GATE, SENDER} and body.get("mode") != "REAL_ENABLED" and not body.get("enabled"):
-            return ""  # closing: whatever token is sent, nobody is kept from it
-        scope = {STOP: "stop", GATE: "gate", SENDER: "sender", REQUEST: "window", REVOKE: "window",
-                 APPROVE: "approve", CYCLE: "cycle", FIRE: "fire"}[path]  # fmt: skip
-        always = (
-            path in {REQUEST, APPROVE} or body.get("mode") == "REAL_ENABLED" or (path == SENDER and body["enabled"])
-        )
-        if path in {STOP, CYCLE, FIRE} and not picture.at_rest(now):
-            always = True
+        if path in {GATE, SENDER, REVOKE}:
+            # What closes is refused to nobody.
+            opens = body.get("mode") == "REAL_ENABLED" if path == GATE else body.get("enabled", False)
+            return {GATE: "gate", SENDER: "sender", REVOKE: ""}[path] if opens else ""
+        scope = {STOP: "stop", REQUEST: "window", APPROVE: "approve", CYCLE: "cycle", FIRE: "fire"}[path]
+        always = path in {REQUEST, APPROVE} or not picture.at_rest(now)
         return scope if always or sent else ""
 
 

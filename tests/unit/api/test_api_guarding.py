@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from ops_core.api.guarding import CLIENTS_MAX, Guarding, Limits, Rate, allowed_hosts
+from ops_core.api.guarding import CLIENTS_MAX, Guarding, Limits, Rate, account_of, allowed_hosts
 
 HOSTS = allowed_hosts("127.0.0.1", 8000, ())
 
@@ -107,8 +107,11 @@ def test_an_endless_body_is_refused_when_it_is_too_large() -> None:
 
 def test_too_many_requests_are_refused_but_never_a_stop() -> None:
     """Of one address; engaging the stop is not counted."""
-    answers = ask(*[("GET", "/", {})] * 4, ("POST", "/api/emergency_stop", {}), per_minute=3)
+    path, engage, release = "/api/emergency_stop", b'{"enabled": true}', b'{"enabled": false, "reason": "true"}'
+    answers = ask(*[("GET", "/", {})] * 4, ("POST", path, {}), per_minute=3, content=engage)
     assert [found.status_code for found in answers] == [200, 200, 200, 429, 200]
+    for body in (release, b"", b"{", b"[true]", b'{"enabled": 1}'):
+        assert [found.status_code for found in ask(*[("POST", path, {})] * 4, per_minute=3, content=body)][-1] == 429
     assert answers[3].headers["retry-after"] == "60"
 
 
@@ -136,6 +139,25 @@ def test_the_account_of_addresses_is_bounded() -> None:
         rate.take(str(number), 0.0)
     assert rate.take("0", 0.0)
     assert not rate.take(str(CLIENTS_MAX), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("address", "account"),
+    [
+        ("127.0.0.1", "this host"),
+        ("127.255.3.4", "this host"),
+        ("::1", "this host"),
+        ("::ffff:127.0.0.9", "this host"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_one_who_has_many_addresses_has_one_account(address: str, account: str) -> None:
+    """Every program of this host has all of 127.0.0.0/8 to ask from, and whoever has IPv6 has a network."""
+    assert account_of(address) == account
 
 
 def test_every_answer_forbids_what_a_browser_could_do_with_it() -> None:

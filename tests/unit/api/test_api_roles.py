@@ -49,8 +49,8 @@ WRITES: dict[str, tuple[str, dict[str, Any] | None, str]] = {
     "postmortem": ("/api/ops/push/postmortem/regenerate", None, ""),
 }
 # The scope that a token must have where one is sent though none is needed: it names who acts.
-NAMED = {"release": "stop", "close the gate": "gate", "mock": "gate", "revoke": "window", "disable": "sender",
-         "cycle": "cycle", "fire": "fire"}  # fmt: skip
+# What closes needs none and is refused to nobody.
+NAMED = {"release": "stop", "cycle": "cycle", "fire": "fire"}
 
 
 @dataclass
