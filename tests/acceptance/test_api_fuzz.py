@@ -16,10 +16,13 @@ import pytest
 
 from ops_core.api.connections import CONNECTIONS_MAX
 from tests.fuzz.planted import DEFECTS
-from tests.fuzz.run import fuzz, prepared, serving
+from tests.fuzz.run import Prepared, fuzz, planted, prepared, serving
 from tests.fuzz.wire import Wire
+from tests.support import eventually
 
 pytestmark = pytest.mark.slow
+SHARED = 40  # the threads that all routes share
+GATES = 5 * SHARED
 
 
 @pytest.mark.parametrize("defect", list(DEFECTS))
@@ -73,29 +76,40 @@ def test_who_says_half_keeps_nobody_from_stopping(tmp_path: Path, half: str) -> 
         assert waiting[0].reply() is None
 
 
-def test_of_forty_that_release_and_one_that_engages_the_one_is_not_in_line(tmp_path: Path) -> None:
-    """While somebody holds the store, forty releases and forty who ask for other changes wait; who engages does not."""
-    world = prepared(tmp_path / "site")
+def answered_before_the_stop(world: Prepared, pid: int, port: int) -> int:
+    """Of 240 who wait for a store that somebody holds, how many are answered before the one who then engages."""
     release, mock = b'{"enabled": false, "reason": "r"}', b'{"mode": "MOCK_ONLY", "reason": "r"}'
 
-    def post(path: str, body: bytes, port: int) -> bytes:
+    def post(path: str, body: bytes) -> bytes:
         lines = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
         return f"{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
-    with serving(world) as (_pid, port), ExitStack() as opened:
+    with ExitStack() as opened:
         store = opened.enter_context(closing(sqlite3.connect(world.store, isolation_level=None, timeout=30)))
         store.execute("BEGIN EXCLUSIVE")
-        crowd = [opened.enter_context(Wire(port)) for _ in range(90)]
+        crowd = [opened.enter_context(Wire(port)) for _ in range(GATES + 40)]
         for number, wire in enumerate(crowd):
-            wire.send(
-                post("/api/emergency_stop", release, port) if number % 2 else post("/api/execution_gate", mock, port)
-            )
-        wire = opened.enter_context(Wire(port))
+            wire.send(post("/api/execution_gate", mock) if number < GATES else post("/api/emergency_stop", release))
+        eventually(lambda: len(list(Path(f"/proc/{pid}/task").iterdir())) > SHARED, "all threads are taken")
+        wire = opened.enter_context(Wire(port, patience_s=120))
         wire.send(engaging(port))
         reply = wire.reply()
         answered = sum(1 for one in crowd if one.arrived())
         store.execute("ROLLBACK")
     assert reply is not None
     assert (reply.status, json.loads(reply.body)["enabled"]) == (200, True)
-    # Threads for all: 40 that routes share; each wait for the store is as long as that of the one who engages.
-    assert answered < len(crowd)
+    return answered
+
+
+def test_who_engages_does_not_stand_in_line(tmp_path: Path) -> None:
+    """Forty who release and two hundred who ask for other changes fill all threads; the stop has threads of its own."""
+    world = prepared(tmp_path / "site")
+    with serving(world) as (pid, port):
+        assert answered_before_the_stop(world, pid, port) < 2 * SHARED
+
+
+def test_the_line_would_be_noticed(tmp_path: Path) -> None:
+    """A server in which one dependency of the route takes a thread of those for all lets nearly all others go first."""
+    world = prepared(tmp_path / "site")
+    with planted(world, "line") as (pid, port):
+        assert answered_before_the_stop(world, pid, port) >= 2 * SHARED

@@ -14,6 +14,7 @@ import uvicorn
 
 from ops_core.api.app import create_app
 from ops_core.api.connections import Connection
+from ops_core.api.context import context_of
 from ops_core.clock import SystemClock
 from ops_core.config import load_settings
 from ops_core.control.opening import plane_of
@@ -104,6 +105,8 @@ def main() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         app = create_app(settings, SystemClock(), port=port)
+        if sys.argv[1] == "line":
+            app.dependency_overrides[context_of] = lambda: app.state.context  # no coroutine: it takes a thread
         planted = Planted(app, sys.argv[1], plane_of(settings, SystemClock(), "planted"), os.environ["PLANTED_TOKEN"])
         print(json.dumps({"url": f"http://127.0.0.1:{port}"}, indent=2), flush=True)
         uvicorn.Server(uvicorn.Config(planted, log_level="error", access_log=False, ws="none", http=Connection)).run(

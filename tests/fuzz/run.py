@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -119,6 +119,13 @@ def serving(
         finally:
             process.kill()
             process.stdout.close()
+
+
+def planted(world: Prepared, defect: str) -> AbstractContextManager[tuple[int, int]]:
+    """A server with that defect, as `serving` has one without."""
+    here = str(Path(__file__).resolve().parents[2])
+    argv = (sys.executable, "-m", "tests.fuzz.planted", defect)
+    return serving(world, argv, {"PLANTED_TOKEN": world.tokens["all"], "PYTHONPATH": here})
 
 
 class Fuzz:
@@ -324,7 +331,5 @@ def fuzz(root: Path, seed: int, requests: int, *, defect: str = "", until: str =
     if not defect:
         with serving(world) as (pid, port):
             return Fuzz(world, pid, port, seed).run(requests)
-    argv = (sys.executable, "-m", "tests.fuzz.planted", defect)
-    here = str(Path(__file__).resolve().parents[2])
-    with serving(world, argv, {"PLANTED_TOKEN": world.tokens["all"], "PYTHONPATH": here}) as (pid, port):
+    with planted(world, defect) as (pid, port):
         return Fuzz(world, pid, port, seed, heavy=0).run(requests, until)
