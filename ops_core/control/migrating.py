@@ -149,7 +149,7 @@ def _upgrade(connection: Connection, query: Query, location: StoreLocation, befo
             f"its schema revision is {before or 'unknown'}, {known}",
             "use the program that made it, or a newer one",
         )
-    verified.check_pages(query, location.path)
+    verified.check_pages(query, location.path, whole=True)
     former.prove(query)
     schema.alembic_version.create(connection)
     connection.execute(insert(schema.alembic_version).values(version_num=before))

@@ -142,7 +142,13 @@ class Transaction:
         Raises:
             StoreUnusable: the chain does not hold; the message names the first row that is wrong.
         """
-        return _believe(self._location, lambda: verified.verify_whole_chain(self._query, self._recorded))
+
+        def proven() -> ChainCheck:
+            if not self._location.url:
+                verified.check_pages(self._query, self._location.path, whole=True)
+            return verified.verify_whole_chain(self._query, self._recorded)
+
+        return _believe(self._location, proven)
 
     def _append(self, at: datetime, actor: str, action: str, subject: str, detail: object) -> AuditRow:
         row = next_row(

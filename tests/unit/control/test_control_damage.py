@@ -1,6 +1,7 @@
 """A damaged or edited store is STOPPED with a reason: never a traceback, and never more permission than before."""
 
 import dataclasses
+import random
 import shutil
 import sqlite3
 from contextlib import closing
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ops_core.clock import ManualClock
-from ops_core.control import shape, verified
+from ops_core.control import schema, shape, verified
 from ops_core.control.files import make_private
 from ops_core.control.model import Gate
 from ops_core.control.problems import StoreUnusable
@@ -249,6 +250,44 @@ def test_damage_that_only_sqlite_finds_is_stopped(tmp_path):
         file.seek((page - 1) * size)
         file.write(b"\xff")
     assert_stopped(plane, path)
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_large_store_that_is_damaged_never_permits_anything(stores, tmp_path, monkeypatch, stopped):
+    """Of a large file only the tables that decide are checked page by page at each look; all of it by the whole check."""
+    monkeypatch.setattr(verified, "WHOLE_PAGES_MAX", 0)
+    chosen, body = random.Random(7), stores[stopped].read_bytes()
+    for number in range(150):
+        damaged = bytearray(body)
+        damaged[chosen.randrange(len(body))] ^= chosen.randrange(1, 256)
+        path = tmp_path / str(number) / "control.db"
+        path.parent.mkdir()
+        seen, state, permission = look(put(path, bytes(damaged)), path)
+        assert not permission.allowed
+        assert not stopped or (seen.stopped and state.stopped)
+
+
+def test_damage_in_a_table_that_only_grows_is_found_by_the_whole_check(tmp_path, monkeypatch):
+    """An index of the audit that lost an entry: looking does without it, and verifying does not."""
+    monkeypatch.setattr(verified, "WHOLE_PAGES_MAX", 0)
+    plane = ControlPlane(tmp_path / "control.db", ManualClock(datetime(2026, 1, 5, tzinfo=UTC)))
+    plane.create()
+    with closing(sqlite3.connect(plane.path)) as connection:
+        page = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'ix_audit_action'").fetchone()[0]
+        size = connection.execute("PRAGMA page_size").fetchone()[0]
+    body = bytearray(plane.path.read_bytes())
+    body[(page - 1) * size + 3 : (page - 1) * size + 5] = b"\0\0"  # how many entries the page has
+    plane.path.write_bytes(body)
+    with pytest.raises(StoreUnusable, match="damaged"):
+        plane.verify_chain()
+
+
+def test_the_tables_that_decide_are_there():
+    """SQLite checks nothing, and says ok, where it is asked for a table that is not there."""
+    assert set(verified.DECIDING) <= set(schema.metadata.tables)
+    assert set(schema.metadata.tables) - set(verified.DECIDING) == {
+        *("audit", "cycle_run", "fire", "incident", "incident_event", "log_mark", "mirror", "outbox", "step", "ticket")
+    }
 
 
 def test_an_edit_far_back_is_found_by_the_whole_check(tmp_path):
