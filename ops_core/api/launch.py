@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -30,32 +32,20 @@ def launch(settings: Settings, module: str, request: dict[str, Any]) -> dict[str
     """
     told = json.dumps({**request, "config": str(settings.path), "profile": settings.profile})
     environ = {**os.environ, CONFIG_VARIABLE: str(settings.path), PROFILE_VARIABLE: settings.profile}
+    code, out = _run([sys.executable, "-P", "-m", module], told.encode(), settings, environ)
     try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", module],
-            input=told.encode(),
-            capture_output=True,
-            cwd=settings.root,
-            env=environ,
-            timeout=_limit_s(settings),
-            start_new_session=True,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise OpsError("it did not end in its time", where=module, next_step="ops estop engage") from None
-    try:
-        found = json.loads(done.stdout)
+        found = json.loads(out)
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit {done.returncode}"
+        how = f"signal {-code}" if code < 0 else f"exit {code}"
         raise Refused(
             f"it was ended before it could answer ({how})",
             where=module,
             next_step="look whether the emergency stop was engaged: GET /api/emergency_stop",
         )
     if "error" in found and "schema" not in found:
-        kind = _KINDS.get(done.returncode, OpsError)
+        kind = _KINDS.get(code, OpsError)
         raise kind(
             str(found["error"]),
             where=str(found.get("where", "")),
@@ -63,6 +53,28 @@ def launch(settings: Settings, module: str, request: dict[str, Any]) -> dict[str
             next_step=str(found.get("next", "")),
         )
     return found
+
+
+def _run(argv: list[str], told: bytes, settings: Settings, environ: dict[str, str]) -> tuple[int, bytes]:
+    """Its exit code and what it wrote. Its standard error is the server's: messages to the console go there."""
+    with subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=settings.root,
+        env=environ,
+        start_new_session=True,
+    ) as process:
+        try:
+            out, _ = process.communicate(told, timeout=_limit_s(settings))
+        except BaseException as error:
+            # With all that it started: what is left would go on unseen.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            raise OpsError("it did not end in its time", where=argv[-1], next_step="ops estop engage") from None
+    return process.returncode, out
 
 
 def _limit_s(settings: Settings) -> float:
