@@ -86,8 +86,6 @@ def create_app(
         redirect_slashes=False,  # a redirection repeats what was sent; a path is right or it is not there
         lifespan=lifespan,
     )
-    plain = app.openapi
-    app.openapi = lambda: app.openapi_schema or _documented(app, plain())  # type: ignore[method-assign] # FastAPI's way
     app.state.context = context
     app.include_router(control_routes.router, tags=["control"])
     app.include_router(ops_routes.router, tags=["operations"])
@@ -95,6 +93,7 @@ def create_app(
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(Exception, on_mistake)
     _add_metrics(app, context)
+    _document(app)
     listening = settings.serve.port if port is None else port
     app.add_middleware(
         Guarding,
@@ -108,9 +107,15 @@ def create_app(
     return app
 
 
-def _documented(app: FastAPI, document: dict[str, Any]) -> dict[str, Any]:
-    app.openapi_schema = complete(document)
-    return app.openapi_schema
+def _document(app: FastAPI) -> None:
+    plain = app.openapi
+
+    def whole() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = complete(plain())
+        return app.openapi_schema
+
+    app.openapi = whole  # type: ignore[method-assign] # FastAPI's own way
 
 
 def _add_metrics(app: FastAPI, context: Context) -> None:
