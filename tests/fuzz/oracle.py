@@ -155,7 +155,7 @@ def problems(found: Attempt, reply: Reply, secrets: Mapping[str, str]) -> list[s
 
 def _of_its_shape(found: Attempt, reply: Reply) -> list[str]:
     told: list[str] = []
-    if reply.status == 200 and _path(found.target) == "/metrics":
+    if reply.status == 200 and _path(found.target.partition(b"?")[0]) == "/metrics":
         return told if reply.kind == "text/plain" else [*told, "metrics are not in their format"]
     if reply.kind != "application/json":
         return [*told, f"is {reply.kind or 'of no kind'}, not JSON"]
