@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,7 @@ import typer
 from ops_core.cli.keyholder import KeyOption, PassphraseEnvOption, PassphraseFdOption, holder, key_path, passphrase_of
 from ops_core.cli.options import ConfigOption, JsonOption, ProfileOption, actor, clock, settings_of
 from ops_core.cli.output import note, say, say_json
-from ops_core.cli.window import lines, told
+from ops_core.cli.window import show_lines, told
 from ops_core.control.model import Window, window
 from ops_core.errors import Refused, UsageError
 
@@ -59,7 +58,7 @@ def approve(
         name = operator
     else:
         name = holder(plane, path, passphrase, operator).name
-    seen = _seen(plane, say if not json else None)
+    seen = _seen(plane, shown=not json)
     _agreed(seen, digest, name, json=json)
     made = signature if signature is not None else sign(path, seen.permit_digest, passphrase)
     after = approve_window(plane, operator=name, signature=made, digest=seen.permit_digest).window
@@ -82,8 +81,8 @@ def _sign_only(path: Path, passphrase: bytes, digest: str, *, json: bool) -> int
     return 0
 
 
-def _seen(plane: ControlPlane, write: Callable[[str], None] | None) -> Window:
-    """The window, after showing all that it permits: the messages shown are those that it was opened for."""
+def _seen(plane: ControlPlane, *, shown: bool) -> Window:
+    """The window, `shown` with all that it permits: the messages are those that it was opened for."""
     from ops_core.push.outbox import digest_of, find, outbox_digest
 
     now = clock().now()
@@ -101,13 +100,12 @@ def _seen(plane: ControlPlane, write: Callable[[str], None] | None) -> Window:
             where=f"window {one.id}",
             next_step=window.REVOKE_COMMAND,
         )
-    if write is not None:
-        for line in lines(one, now):
-            write(line)
+    if shown:
+        show_lines(one, now)
         for message in messages:
-            write(f"message    {message.id}")
+            say(f"message    {message.id}")
             for line in message.body.split("\n"):
-                write(f"           | {_visible(line)}")
+                say(f"           | {_visible(line)}")
     return one
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ops_core.cli.options import ConfigOption, JsonOption, ProfileOption, ReasonOption, actor, clock, settings_of
-from ops_core.cli.output import say, say_json, table
+from ops_core.cli.output import say, say_fitted, say_json, table
 from ops_core.errors import EXIT_DONE, UsageError
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def verify(
     if noted:
         say(f"checkpoint  {len(noted)} kept, the history holds what they name")
     else:
-        say("checkpoint  none given: a history that was made anew as a whole would look the same")
+        say_fitted("checkpoint  ", "none given: a history that was made anew as a whole would look the same")
     if signed:
         say(f"signature   {signed} good, by {told['signed_with']}")
     return EXIT_DONE

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ops_core.cli.options import ConfigOption, JsonOption, ProfileOption, actor, clock, settings_of
-from ops_core.cli.output import say, say_json
+from ops_core.cli.output import say, say_fitted, say_json
 from ops_core.config import Settings
 from ops_core.errors import EXIT_DONE
 
@@ -91,18 +91,27 @@ def show(receipt: Mapping[str, Any]) -> None:
         say_step(step["step"], step["name"], MARKS[step["state"]], step["seen"])
     say_fire(receipt)
     for name in ("result", "cause"):
-        say(f"{name:<{NAME_WIDTH}}  {receipt[name]}")
-    for name, line in zip(("next", *[""] * 20), receipt["remedy"].splitlines(), strict=False):
-        say(f"{name:<{NAME_WIDTH}}  {line}")
+        say_fitted(f"{name:<{NAME_WIDTH}}  ", receipt[name])
+    say_remedy(receipt)
 
 
 def say_step(number: int, name: str, state: str, seen: str) -> None:
     """One aligned line for a step."""
-    say(f"  {number}  {name.replace('_', ' '):<14}  {state:<11}  {seen}".rstrip())
+    head = f"  {number}  {name.replace('_', ' '):<14}  "
+    if seen:
+        say_fitted(f"{head}{state:<11}  ", seen)
+    else:
+        say(head + state)
 
 
 def say_fire(receipt: Mapping[str, Any]) -> None:
     """What became of the live fire."""
     fire = receipt["live_fire_step"]
     done = f"{fire['result']}: " if fire["attempted"] else "none: "
-    say(f"{'live fire':<{NAME_WIDTH}}  {done}{fire['reason']}")
+    say_fitted(f"{'live fire':<{NAME_WIDTH}}  ", f"{done}{fire['reason']}")
+
+
+def say_remedy(receipt: Mapping[str, Any]) -> None:
+    """What to do about it, one thing a line."""
+    for name, line in zip(("next", *[""] * 20), receipt["remedy"].splitlines(), strict=False):
+        say_fitted(f"{name:<{NAME_WIDTH}}  ", line)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ops_core.cli.cycle import NAME_WIDTH, exit_code_of, run_cycle, say_fire, say_step
+from ops_core.cli.cycle import NAME_WIDTH, exit_code_of, run_cycle, say_fire, say_remedy, say_step
 from ops_core.cli.options import ConfigOption, JsonOption, ProfileOption, clock, settings_of
 from ops_core.cli.output import say, say_json
 from ops_core.config import Settings
@@ -94,7 +94,6 @@ def _show(steps: list[dict[str, object]], receipt: Mapping[str, Any], launched: 
     for step in steps:
         say_step(int(str(step["step"])), str(step["name"]), str(step["state"]), str(step["seen"]))
     say_fire(receipt)
-    for name, line in zip(("next", *[""] * 20), receipt["remedy"].splitlines(), strict=False):
-        say(f"{name:<{NAME_WIDTH}}  {line}")
+    say_remedy(receipt)
     say(f"{'record':<{NAME_WIDTH}}  {launched.path}")
     say(f"{'verdict':<{NAME_WIDTH}}  {launched.observation.verdict.value}")

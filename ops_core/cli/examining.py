@@ -205,5 +205,5 @@ def _schedule(settings: Settings) -> Answer:
         what="schedule",
         fine=None,
         detail="no scheduler of this host calls cycles" + (f" ({', '.join(told)})" if told else ""),
-        next_step="ops schedule install --cron, or another one: see ops schedule install --help",
+        next_step="ops schedule install --cron (or --systemd, --windows, …)",
     )

@@ -17,7 +17,7 @@ from ops_core.cli.options import (
     language_of,
     settings_of,
 )
-from ops_core.cli.output import note, say, say_json, table
+from ops_core.cli.output import note, say, say_fitted, say_json, say_row, say_table, table
 from ops_core.errors import EXIT_DONE, EXIT_REFUSED, UsageError
 
 if TYPE_CHECKING:
@@ -131,8 +131,8 @@ def show_conditions(conditions: list[dict[str, Any]]) -> None:
     rows: list[tuple[str, ...]] = [
         (one["name"], "ok" if one["ok"] else "MISSING", visible(one["seen"])) for one in conditions
     ]
-    for one, line in zip(conditions, table(rows, indent=""), strict=True):
-        say(line)
+    for one, row, line in zip(conditions, rows, table(rows, indent=""), strict=True):
+        say_row(row, line)
         if not one["ok"]:
             say(" " * line.index("MISSING") + f"next     {one['next']}")
 
@@ -142,13 +142,12 @@ def show_receipt(receipt: dict[str, Any]) -> None:
     if receipt["outcome"] == "BLOCKED":
         show_conditions(receipt["preconditions"])
     rows: list[tuple[str, ...]] = [(one["id"], one["state"], one["detail"]) for one in receipt["messages"]]
-    for line in table(rows, indent=""):
-        say(line)
+    say_table(rows)
     lockdown = receipt["lockdown"]
     say(f"sender   {'ENABLED' if lockdown['sender_enable'] else 'off'}, window {lockdown['window'] or 'none'}")
     figures = ", ".join(f"{receipt[name]} {name}" for name in ("sent", "failed", "unknown", "left"))
     say(f"messages {figures}")
-    say(f"reason   {receipt['reason']}")
+    say_fitted("reason   ", receipt["reason"])
     say(f"{receipt['outcome']}  {receipt['fire_id']}")
 
 

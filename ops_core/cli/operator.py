@@ -10,7 +10,7 @@ import typer
 
 from ops_core.cli.keyholder import KeyOption, PassphraseEnvOption, PassphraseFdOption, key_path, passphrase_of
 from ops_core.cli.options import ConfigOption, JsonOption, ProfileOption, actor, clock, settings_of
-from ops_core.cli.output import note, say, say_json, table
+from ops_core.cli.output import note, say, say_json, say_table
 from ops_core.clock import isoformat
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The operator's name.")]
@@ -94,8 +94,7 @@ def list_(config: ConfigOption = None, profile: ProfileOption = None, json: Json
             for t in tokens
             if t.operator == one.name
         ]
-        for line in table(rows):
-            say(line)
+        say_table(rows, indent="  ")
     return 0
 
 

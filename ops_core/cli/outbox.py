@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ops_core.cli.options import ConfigOption, JsonOption, ProfileOption, ReasonOption, actor, clock, settings_of
-from ops_core.cli.output import say, say_json, table
+from ops_core.cli.output import say, say_cut, say_json, table
 from ops_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def list_(
         say("outbox  empty")
         return 0
     for row in table([_row(message) for message in listed], indent=""):
-        say(row)
+        say_cut(row)
     return 0
 
 

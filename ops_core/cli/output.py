@@ -12,7 +12,7 @@ from ops_core.errors import OpsError
 if TYPE_CHECKING:
     from ops_core.report.terminal import Look
 
-TEXT_MIN_COLUMNS = 24  # below that, broken lines are harder to read than those that the terminal breaks
+TEXT_MIN_COLUMNS = 20  # below that, broken lines are harder to read than those that the terminal breaks
 
 
 def say(text: str = "") -> None:
@@ -76,8 +76,13 @@ def table(rows: list[tuple[str, ...]], indent: str = "  ") -> list[str]:
 def say_table(rows: list[tuple[str, ...]], indent: str = "") -> None:
     """Rows with aligned columns; at a terminal, what is too long in the last one goes on below its own beginning."""
     for row, line in zip(rows, table(rows, indent), strict=True):
-        head = line[: len(line) - len(row[-1].rstrip())] if row[-1].rstrip() else line
-        say_fitted(head, row[-1].rstrip() if head != line else "")
+        say_row(row, line)
+
+
+def say_row(row: tuple[str, ...], line: str) -> None:
+    """One of the lines that `table` made of these rows, fitted like all of them."""
+    last = row[-1].rstrip()
+    say_fitted(line.removesuffix(last), last)
 
 
 def say_fitted(head: str, text: str) -> None:
@@ -92,6 +97,18 @@ def say_fitted(head: str, text: str) -> None:
     say(head + lines[0])
     for line in lines[1:]:
         say(" " * display_width(head) + line)
+
+
+def say_cut(line: str) -> None:
+    """A line of a list; at a terminal, what does not fit is left out, and an ellipsis says so."""
+    from ops_core.report.text import display_width
+
+    columns = _columns()
+    if columns and display_width(line) > columns:
+        while display_width(line) >= columns:
+            line = line[:-1]
+        line += "…"
+    say(line)
 
 
 def _columns() -> int:

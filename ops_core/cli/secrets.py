@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from ops_core.cli.options import ConfigOption, JsonOption, ProfileOption, settings_of
-from ops_core.cli.output import say, say_json, table
+from ops_core.cli.output import say, say_json, say_table
 from ops_core.errors import EXIT_DONE, EXIT_FAILED
 
 
@@ -26,7 +26,6 @@ def secrets(config: ConfigOption = None, profile: ProfileOption = None, json: Js
         rows: list[tuple[str, ...]] = [
             (row.name, "ok" if row.ok else "MISSING", row.source, row.problem) for row in tested.rows
         ]
-        for line in table(rows, indent=""):
-            say(line)
+        say_table(rows)
         say(tested.result)
     return EXIT_DONE if passed else EXIT_FAILED

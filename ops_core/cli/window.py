@@ -9,7 +9,7 @@ import typer
 from ops_core.cli.gate import span_s
 from ops_core.cli.keyholder import KeyOption, PassphraseEnvOption, PassphraseFdOption, holder, key_path, passphrase_of
 from ops_core.cli.options import ConfigOption, JsonOption, ProfileOption, ReasonOption, actor, clock, settings_of
-from ops_core.cli.output import say, say_json
+from ops_core.cli.output import say, say_fitted, say_json
 from ops_core.clock import isoformat, new_run_id
 from ops_core.control.model import KEYS_NEEDED, ControlState, Window, WindowStatus, window
 
@@ -85,8 +85,7 @@ def show(state: ControlState, *, json: bool) -> int:
     elif state.window is None:
         say("window     none was requested")
     else:
-        for line in lines(state.window, now):
-            say(line)
+        show_lines(state.window, now)
         if window.window_status(state.window, now) is WindowStatus.REQUESTED:
             say(f"next       {window.APPROVE_COMMAND}, by {KEYS_NEEDED - len(state.window.approvals)} other people")
     return 0
@@ -105,13 +104,14 @@ def told(one: Window | None, now: datetime) -> dict[str, Any] | None:
     }
 
 
-def lines(one: Window, now: datetime) -> list[str]:
+def show_lines(one: Window, now: datetime) -> None:
     """A window for people: everything that its digest covers, and whose keys it has."""
     state, left_s = window.window_status(one, now).value, window.remaining_s(one, now)
     permit, given = one.permit, ", ".join(key.operator for key in one.approvals)
     rows = [
         ("window", f"{one.id}  {state}" + (f", {left_s} s left" if left_s else "")),
-        ("asked by", f"{one.requested_by}, with the key {one.requester_key}"),
+        ("asked by", one.requested_by),
+        ("their key", one.requester_key),
         ("reason", one.reason),
         ("open", f"{isoformat(one.requested_at)} to {isoformat(one.expires_at)}"),
         ("run", permit.run_id),
@@ -125,4 +125,5 @@ def lines(one: Window, now: datetime) -> list[str]:
     ]
     if one.closed_at is not None:
         rows.append(("ended", f"{isoformat(one.closed_at)} by {one.closed_by}: {one.closed_reason}"))
-    return [f"{name:<9}  {value}" for name, value in rows]
+    for name, value in rows:
+        say_fitted(f"{name:<9}  ", value)

@@ -246,7 +246,7 @@ def _close(run: _Run, why: str) -> dict[str, Any]:
 def _outcome(found: list[Message], why: str) -> tuple[str, str]:
     told = receipts.counts(found)
     if told["sent"] == len(found):
-        return receipts.FIRED, f"all {len(found)} messages were sent"
+        return receipts.FIRED, "the message was sent" if len(found) == 1 else f"all {len(found)} messages were sent"
     said = why or "not every message could be sent"
     if said.startswith("stopped: "):
         return receipts.STOPPED, said.removeprefix("stopped: ")
