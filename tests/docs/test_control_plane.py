@@ -68,9 +68,9 @@ def bench(tmp_path: Path) -> Path:
     for program in ("bash", "curl", "openssl", "script", "awk"):
         need_program(program)
     (tmp_path / "bin").mkdir()
-    program = tmp_path / "bin" / "ops"
-    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -P -m ops_core.cli "$@"\n')
-    program.chmod(0o755)
+    script = tmp_path / "bin" / "ops"
+    script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -P -m ops_core.cli "$@"\n')
+    script.chmod(0o755)
     return tmp_path
 
 

@@ -73,8 +73,23 @@ def test_commands_of_the_readme_exist(tmp_path: Path) -> None:
         assert f"  {verb} " in listed
 
 
+def test_live_fire_of_the_readme_is_that_of_the_page() -> None:
+    """The six lines are those of docs/control-plane.md, which a test types; what is seen at the end is the same, too."""
+    page = (ROOT / "docs" / "control-plane.md").read_text(encoding="utf-8").split("## Weekly live fire")[1]
+    shown = README.split("Six lines, typed by three people:")[1].split("## ")[0]
+    six = [re.sub(r"\s*#.*", "", line) for line in re.findall(r"^\$ (ops .*)$", shown, re.MULTILINE)]
+    weekly = page.split("six lines: gate, window, two keys, sender, fire.")[1].split("```")[1]
+    assert six == [re.sub(r" --key \S+", "", line) for line in re.findall(r"^\$ (ops .*)$", weekly, re.MULTILINE)]
+    words = [re.match(r"[A-Za-z]+", line) for line in shown.split("```text\n")[1].split("```")[0].splitlines()[1:]]
+    told = weekly.split("$ ops live-fire run\n")[1].splitlines()[1:]
+    assert [word and word[0] for word in words] == [line.split()[0] for line in told]
+
+
 def test_links_of_the_documents_lead_somewhere() -> None:
     """No document links to a file that is not there."""
-    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
+    for page in [
+        *(ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING")),
+        *(ROOT / "docs").rglob("*.md"),
+    ]:
         for link in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8")):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
