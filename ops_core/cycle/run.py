@@ -25,7 +25,7 @@ from ops_core.cycle import receipts, records, slots
 from ops_core.cycle.cutting import Limits
 from ops_core.cycle.sequence import Modes, barrier, modes_of
 from ops_core.cycle.turns import in_turn
-from ops_core.cycle.work import Job, Progress, fire_since, work
+from ops_core.cycle.work import Job, Progress, fire_within, work
 from ops_core.errors import Refused, UsageError
 from ops_core.push import recover
 
@@ -228,7 +228,7 @@ class _Asker:
     def _interrupt(self, change: Transaction, run: records.Run, now: datetime) -> dict[str, Any]:
         """Close a run whose process is gone, with what is known of the live fire that it may have begun."""
         more = {
-            "live_fire_step": fire_since(change, run.begun_at).as_dict(),
+            "live_fire_step": fire_within(change, run.work, run.begun_at).as_dict(),
             "checkpoint": checkpoint_of(change, self.settings),
         }
         receipt = records.interrupt(change, run, why=CUT_OFF, actor=self.plane.actor, now=now, more=more)

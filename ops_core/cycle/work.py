@@ -14,6 +14,7 @@ from ops_core.config import Settings
 from ops_core.control.model import Gate
 from ops_core.control.model import window as windows
 from ops_core.control.running import Work as Registered
+from ops_core.control.running.lasting import works_beside
 from ops_core.control.service import ControlPlane
 from ops_core.control.store import Transaction
 from ops_core.cycle.cutting import CutOffError, Limits, SignalledError
@@ -145,17 +146,21 @@ def _between(job: Job, phase: str) -> None:
         job.limits.check()
 
 
-def fire_since(found: Transaction, begun_at: str) -> FireStep:
-    """What is known of the live fire of a cycle that began then and was cut off."""
-    from ops_core.push import latest
+def fire_within(found: Transaction, cycle: str, begun_at: str) -> FireStep:
+    """What is known of the live fire of a cycle that was cut off: one that its own process burnt, not anybody's.
+
+    Args:
+        found: the store.
+        cycle: the id of the work that the cycle was registered as.
+        begun_at: when it began.
+    """
+    from ops_core.push.receipts import burnt_by
 
     try:
-        receipt = latest(found)
+        receipt = burnt_by(found, works_beside(found, cycle), begun_at)
     except OpsError as error:
         return FireStep(result=UNKNOWN, reason=f"it cannot be told whether one began: {error.what}")
-    if receipt is None or str(receipt["begun_at"]) < begun_at:
-        return FireStep(reason="none had begun when the cycle was cut off")
-    return _fire_step(receipt)
+    return FireStep(reason="none had begun when the cycle was cut off") if receipt is None else _fire_step(receipt)
 
 
 def _complete_fire(job: Job, progress: Progress) -> None:

@@ -187,6 +187,20 @@ def open_receipts(found: Transaction) -> list[dict[str, Any]]:
     return [json.loads(row["receipt"]) for row in rows.mappings()]
 
 
+def burnt_by(found: Transaction, works: frozenset[str], since: str) -> dict[str, Any] | None:
+    """The receipt of the latest live fire that one of these works burnt since then; None where none did.
+
+    Raises:
+        StoreUnusable: it is not the one that was recorded.
+    """
+    table = schema.fire
+    wanted = table.select().where(table.c.window_id.is_not(None), table.c.begun_at >= since)
+    for row in found.execute(wanted.order_by(table.c.begun_at.desc(), table.c.id.desc()).limit(1000)).mappings():
+        if json.loads(row["receipt"]).get("work") in works:
+            return _proven(found, row)
+    return None
+
+
 def receipt_of(found: Transaction, fire_id: str) -> dict[str, Any]:
     """The receipt of that attempt."""
     row = found.execute(schema.fire.select().where(schema.fire.c.id == fire_id)).mappings().one()

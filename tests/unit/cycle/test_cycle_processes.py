@@ -14,6 +14,7 @@ from ops_core.control.running import engage_and_end
 from ops_core.control.tickets import entries
 from ops_core.cycle import records
 from ops_core.cycle.run import CycleRunning
+from ops_core.push import fire
 
 pytestmark = pytest.mark.slow
 
@@ -111,9 +112,26 @@ sys.exit(main())
     assert world.plane.state().window.status == "CONSUMED"
     assert world.plane.state().sender.enabled is False
     shown = world.root / "reports" / "ops" / "daily" / "snapshots" / f"ops_run_{killed}.json"
-    fire = json.loads(shown.read_text())["live_fire_step"]
-    assert (fire["attempted"], fire["result"]) == (True, "INTERRUPTED")
-    assert fire["fire_id"]
+    step = json.loads(shown.read_text())["live_fire_step"]
+    assert (step["attempted"], step["result"]) == (True, "INTERRUPTED")
+    assert step["fire_id"]
+
+
+def test_killed_cycle_does_not_claim_the_fire_of_another(world):
+    """Somebody fires by hand after a cycle was killed: the receipt of the cycle does not say that it did."""
+    always = '[profiles.default.trading]\nopens = "00:00"\ncloses = "24:00"\ndays = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]'
+    world.configure(cycle=f"live_fire = true\n{always}", schedule=always_due())
+    process = start(world, ENDLESS, authorised_to_fire=True)
+    working(process)
+    process.kill()
+    process.communicate()
+    killed = world.latest()["run_id"]
+    world.arm()
+    assert fire(world.settings, world.plane, authorised=True)["window_id"]
+    world.run()
+    shown = world.root / "reports" / "ops" / "daily" / "snapshots" / f"ops_run_{killed}.json"
+    step = json.loads(shown.read_text())["live_fire_step"]
+    assert (step["attempted"], step["fire_id"]) == (False, None)
 
 
 def test_emergency_stop_ends_a_running_cycle(world):
