@@ -50,7 +50,7 @@ class StopBody(Body):
     """Engage or release the emergency stop."""
 
     enabled: bool = Field(description="true engages, false releases")
-    reason: str = Field(default="", max_length=500, description="Why; needed for releasing.")
+    reason: str = Field(default="", description="Why; needed for releasing. For engaging an unfit one is made fit.")
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"enabled": True, "reason": "orders look wrong"}]})
 

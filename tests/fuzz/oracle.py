@@ -234,5 +234,5 @@ def _fits(path: str, body: dict[str, Any]) -> bool:
     if path in {STOP, GATE, SENDER, REQUEST, REVOKE}:
         reason = body.get("reason", "")
         needed = not (path == STOP and body["enabled"])
-        return isinstance(reason, str) and len(reason) <= 500 and bool(reason.strip() or not needed)
+        return isinstance(reason, str) and (not needed or (len(reason) <= 500 and bool(reason.strip())))
     return True

@@ -71,7 +71,6 @@ def test_json_that_is_no_object_is_refused(raw: bytes) -> None:
     [
         (StopBody, {"enabled": "yes"}, "body.enabled"),
         (StopBody, {"enabled": 1}, "body.enabled"),
-        (StopBody, {"enabled": True, "reason": "x" * 501}, "body.reason"),
         (StopBody, {}, "body.enabled"),
         (StopBody, {"enabled": True, "resaon": SECRET}, "body"),
         (GateBody, {"mode": "REAL", "reason": "r"}, "body.mode"),
