@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from ops_core.clock import new_run_id
+from ops_core.clock import isoformat, new_run_id
 from ops_core.control import tickets
 from ops_core.control.model import KEYS_NEEDED, ControlState, Permit, Window, WindowStatus, window
 from ops_core.control.people.keys import signature_ok
@@ -21,6 +21,7 @@ from ops_core.control.store import Transaction
 from ops_core.errors import OpsError, Refused
 
 REQUEST_TYPE = "REAL_ENABLE_WINDOW"
+REQUESTED = "window.requested"
 REQUESTS, APPROVALS = "requests", "approvals"
 
 
@@ -78,7 +79,7 @@ def request_window(
             raise StoreConflict("what would be sent changed meanwhile", next_step="look again, then ask again")
         _ticket(change, REQUESTS, asked[-1], asked[-1].requested_at, asker.name, reason=asked[-1].reason)
 
-    return plane.change("window.requested", transition, actor=asker.name, detail={"window": window_id}, within=within)
+    return plane.change(REQUESTED, transition, actor=asker.name, detail={"window": window_id}, within=within)
 
 
 def approve_window(plane: ControlPlane, *, operator: str, signature: str, digest: str | None = None) -> ControlState:
@@ -167,7 +168,8 @@ def keys_problem(found: Transaction, one: Window, now: datetime) -> str:
     """Why the keys of a window do not prove themselves at `now`; empty where they do.
 
     Everything is judged anew: the digest from the window itself and this store, both signatures, and that requester
-    and approvers are three operators in force, with the keys that are recorded here.
+    and approvers are three operators in force, with the keys that are recorded here. A clock that was put back since
+    the window was requested proves nothing: what had run out by then would hold again.
     """
     problem = _digest_problem(found, one)
     if problem:
@@ -188,13 +190,27 @@ def keys_problem(found: Transaction, one: Window, now: datetime) -> str:
             return f"the key of {key.operator} was given later than now"
         if key.permit_digest != one.permit_digest or not signature_ok(key.public_key, one.permit_digest, key.signature):
             return f"the signature of {key.operator} is not over what the window permits"
-    return ""
+    return _clock_problem(found, now)
 
 
 def _digest_problem(found: Transaction, one: Window) -> str:
     if window.permit_digest(one, found.store_id) == one.permit_digest:
         return ""
     return "the window's digest is not the one of what it permits"
+
+
+def _clock_problem(found: Transaction, now: datetime) -> str:
+    """Why `now` cannot be believed: something is recorded as later, since the latest window was requested."""
+    from sqlalchemy import func, select
+
+    from ops_core.control import schema
+
+    audit = schema.audit
+    requested = found.execute(select(func.max(audit.c.seq)).where(audit.c.action == REQUESTED)).scalar()
+    newest = found.execute(select(func.max(audit.c.at)).where(audit.c.seq >= (requested or 0))).scalar()
+    if newest is None or str(newest) <= isoformat(now):
+        return ""
+    return f"the clock was put back: {newest} is recorded, and now it is {isoformat(now)}"
 
 
 def _of(state: ControlState) -> Window:

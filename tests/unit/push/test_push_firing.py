@@ -378,3 +378,14 @@ def test_a_fire_is_completed_on_every_kind_of_store(armed_anywhere, bot):
     assert document["outcome"] == "INTERRUPTED"
     assert "look into the chat" in document["markdown"]
     assert not bot.connections
+
+
+def test_clock_that_is_put_back_does_not_open_what_ran_out(armed_anywhere, bot):
+    """Something is recorded after the window's end, then the clock is put back: the window stays shut."""
+    world = armed_anywhere
+    world.clock.elapsed_s += 9 * 3600
+    world.plane.mark_good("web", "release", "v1", "0" * 64)
+    world.clock.elapsed_s -= 9 * 3600
+    receipt = world.fire()
+    assert (receipt["outcome"], failing(receipt)) == ("BLOCKED", {"window_active"})
+    assert not bot.texts
