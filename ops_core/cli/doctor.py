@@ -11,7 +11,7 @@ from pathlib import Path
 import typer
 
 from ops_core.cli import examining
-from ops_core.cli.examining import Answer, safely
+from ops_core.cli.examining import Answer, refused, safely
 from ops_core.cli.options import ConfigOption, JsonOption, ProfileOption, clock, settings_of
 from ops_core.cli.output import say, say_json, say_table, table
 from ops_core.config import Settings
@@ -50,7 +50,7 @@ def examine(config: str | None, profile: str | None) -> Iterator[Answer]:
     try:
         settings = settings_of(config, profile)
     except OpsError as error:
-        yield Answer(what="ops.toml", fine=False, detail=f"{error.what} ({error.where})", next_step=error.next_step)
+        yield refused("ops.toml", error)
         return
     names = ", ".join(target.name for target in settings.targets)
     yield Answer(what="ops.toml", fine=True, detail=f"{settings.path}, profile {settings.profile}: {names}")

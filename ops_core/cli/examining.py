@@ -38,9 +38,15 @@ def safely(what: str, examination: Callable[[], str | Answer]) -> Answer:
     try:
         found = examination()
     except OpsError as error:
-        where = f" ({error.where})" if error.where else ""
-        return Answer(what=what, fine=False, detail=f"{error.what}{where}", next_step=error.next_step)
+        return refused(what, error)
     return Answer(what=what, fine=True, detail=found) if isinstance(found, str) else found
+
+
+def refused(what: str, error: OpsError) -> Answer:
+    """An error as an answer, with what to do about it, or what is allowed."""
+    where = f" ({error.where})" if error.where else ""
+    step = error.next_step or (f"allowed: {error.allowed}" if error.allowed else "")
+    return Answer(what=what, fine=False, detail=f"{error.what}{where}", next_step=step)
 
 
 def operations(settings: Settings, clock: Clock) -> Iterator[Answer]:
@@ -49,7 +55,7 @@ def operations(settings: Settings, clock: Clock) -> Iterator[Answer]:
     yield safely("store", partial(_store, settings))
     control = safely("control", partial(_control, settings, clock))
     yield control
-    if control.fine:
+    if control.fine is not False:
         yield safely("host key", partial(_host_key, settings, clock))
         yield from _integrity(settings, clock)
         yield safely("works", partial(_works, settings, clock))
@@ -78,14 +84,21 @@ def _plane(settings: Settings, clock: Clock) -> ControlPlane:
     return ControlPlane(location_of(settings), clock)
 
 
-def _control(settings: Settings, clock: Clock) -> str:
-    from ops_core.control.reading import read_control_of
+def _control(settings: Settings, clock: Clock) -> Answer:
+    from ops_core.control.model import effective_gate
 
-    seen = read_control_of(settings, clock.now())
-    if seen.problem:
-        # The problem itself says what to do next.
-        raise OpsError(seen.problem, where=seen.store)
-    return f"{seen.explain()}; {_plane(settings, clock).verify_chain().rows} audit rows verified"
+    plane = _plane(settings, clock)
+    state = plane.state()
+    if state.problem:
+        raise OpsError(state.problem, next_step=state.remedy)
+    stop = f"engaged ({state.stop_reason})" if state.stopped else "released"
+    gate, rows = effective_gate(state, clock.now()), plane.verify_chain().rows
+    return Answer(
+        what="control",
+        fine=None if state.stopped else True,
+        detail=f"emergency stop {stop}, gate {gate}; {rows} audit rows verified",
+        next_step="ops estop status" if state.stopped else "",
+    )
 
 
 def _host_key(settings: Settings, clock: Clock) -> str:
