@@ -82,7 +82,9 @@ class BotApi:
         self._acceptor.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._ended.set()
         self.release.set()
         with contextlib.suppress(OSError):

@@ -35,8 +35,15 @@ def first_store(path, *, stopped=True):
     files.make_folder(path.parent)
     files.make_private(path)
     state = {
-        "stopped": True, "stop_reason": "not yet released", "stopped_by": "kim", "stopped_at": AT,
-        "gate": "DRY_RUN", "gate_reason": "default", "gate_by": "kim", "gate_at": AT, "gate_until": None,
+        "stopped": True,
+        "stop_reason": "not yet released",
+        "stopped_by": "kim",
+        "stopped_at": AT,
+        "gate": "DRY_RUN",
+        "gate_reason": "default",
+        "gate_by": "kim",
+        "gate_at": AT,
+        "gate_until": None,
     }
     released = {**state, "stopped": False, "stop_reason": "ok"}
     opened = {**released, "gate": "REAL_ENABLED", "gate_reason": "live fire", "gate_by": "lee", "gate_until": UNTIL}
