@@ -23,7 +23,7 @@ def register(app: typer.Typer, verb: str, line: str) -> None:
 def show(config: ConfigOption = None, profile: ProfileOption = None, json: JsonOption = False) -> int:
     """Check the whole store and tell what it is."""
     from ops_core.control import shape
-    from ops_core.control.opening import location_of
+    from ops_core.control.location import location_of
     from ops_core.control.store import connect
 
     location = location_of(settings_of(config, profile))
@@ -50,7 +50,7 @@ def migrate(
 ) -> int:
     """Bring the store up to date, in one transaction with its audit row."""
     from ops_core.control import migrating
-    from ops_core.control.opening import location_of
+    from ops_core.control.location import location_of
 
     location = location_of(settings_of(config, profile))
     now, who = clock().now(), actor()
