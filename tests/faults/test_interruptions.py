@@ -113,7 +113,11 @@ def test_a_killed_run_leaves_the_journal(waiting: Project) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_signal_with_xdist_leaves_a_whole_record(waiting: Project, number: signal.Signals) -> None:
     """The controller records; what the workers had not judged is unknown."""
-    process = start(waiting, "-n", "2")
+    process = waiting.start("-m", "observe", "-k", "answers_200", "-n", "2", PYTHONUNBUFFERED="1")
+    assert process.stdout is not None
+    # Until then only the workers know what is to be judged.
+    assert any("items]" in line for line in process.stdout)
+    eventually(lambda: seen_in_journal(waiting) >= 3, "nothing is seen")
     os.kill(process.pid, number)
     ran = waiting.ended(process, limit_s=60)
     observation = ran.observation

@@ -200,4 +200,4 @@ class ControlMachine(RuleBasedStateMachine):
 
 
 TestControlMachine = ControlMachine.TestCase
-TestControlMachine.settings = settings(max_examples=20, stateful_step_count=25, deadline=None)
+TestControlMachine.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)

@@ -10,8 +10,10 @@ from pathlib import Path
 from ops_core.clock import ManualClock, new_run_id
 from ops_core.config import load_settings
 from ops_core.control.contracts import accept
+from ops_core.control.location import location_of
 from ops_core.control.opening import plane_of
 from ops_core.control.people import add_operator, approve_window, request_window, sign
+from ops_core.control.service import ControlPlane
 from ops_core.push import add_message, fire, offer
 
 # A Monday, ten o'clock in Seoul.
@@ -49,6 +51,7 @@ class PushWorld:
     def __init__(self, root: Path, url: str, *, clock=None, timeout_s: float = 5.0):
         self.root, self.url, self.timeout_s = root, url, timeout_s
         self.clock = clock or ManualClock(MONDAY)
+        self.mirrored = True
         for name, value in (("BOT_TOKEN", TOKEN), ("BOT_CHAT", CHAT), ("OTHER", "another one")):
             self.secret(name, value)
         (root / "contracts").mkdir(exist_ok=True)
@@ -60,7 +63,8 @@ class PushWorld:
         text = OPS_TOML.format(days=days, opens=opens, url=self.url, timeout_s=self.timeout_s)
         (self.root / "ops.toml").write_text(text)
         self.settings = load_settings(self.root / "ops.toml", environ={})
-        self.plane = plane_of(self.settings, self.clock, "kim")
+        unmirrored = ControlPlane(location_of(self.settings), self.clock, actor="kim")
+        self.plane = plane_of(self.settings, self.clock, "kim") if self.mirrored else unmirrored
 
     def secret(self, name, value):
         path = self.root / "secrets" / name

@@ -105,6 +105,9 @@ def test_of_all_combinations_only_the_whole_one_fires(armed, tmp_path, bot, firs
         root = tmp_path / str(number)
         root.mkdir()
         world = armed.copied(root)
+        # Some thousand acts, and nobody to look at their mirrors.
+        world.mirrored = False
+        world.configure()
         # The stop last: engaged, it would let nobody do the rest.
         for name in sorted((name for name in NAMES if not holds[name]), key="emergency_stop".__eq__):
             if name in {"weekday", "hours"}:
