@@ -18,6 +18,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from tempfile import mkdtemp
 
 import pytest
@@ -155,7 +156,9 @@ def shared_server(common: Path) -> Iterator[Server]:
         subprocess.CalledProcessError: it does not start; its log is in the message.
     """
     program("initdb")
-    note, me = common / "postgresql.json", str(os.getpid())
+    note = common / "postgresql.json"
+    # A process may use it twice, from two folders of tests.
+    me = f"{os.getpid()}/{token_hex(4)}"
     with _locked(common):
         told = json.loads(note.read_text()) if note.exists() else None
         if told is None:
@@ -171,7 +174,7 @@ def shared_server(common: Path) -> Iterator[Server]:
         with _locked(common):
             told = json.loads(note.read_text())
             # A worker that was killed leaves its name behind, and must not keep the server up.
-            users = [one for one in told["users"] if one != me and Path(f"/proc/{one}").exists()]
+            users = [one for one in told["users"] if one != me and Path("/proc", one.partition("/")[0]).exists()]
             if users:
                 note.write_text(json.dumps({**told, "users": users}))
             else:
