@@ -149,7 +149,7 @@ def theirs(tmp_path: Path) -> Iterator[Theirs]:
     (tmp_path / "checks").mkdir()
     (tmp_path / "secret").write_text(SECRET)
     (tmp_path / "ops.toml").write_text(OPS_TOML.format(nginx=found.nginx_port, starlette=found.starlette_port))
-    plane = ControlPlane(tmp_path / "state" / "control.db", SystemClock())
+    plane = ControlPlane(tmp_path / "state-control" / "control.db", SystemClock())
     plane.create()
     plane.release("a test")
     try:
