@@ -47,7 +47,8 @@ tampering: $(READY)
 
 # The tests take a few points, and a few rounds; these take all.
 kills: $(READY)
-	@KILLS=all $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -v -rP tests/acceptance/test_kills.py
+	@KILLS=all $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -v -rP tests/acceptance/test_kills.py \
+	    tests/acceptance/test_incident_kills.py
 
 races: $(READY)
 	@RACES=all $(BIN)/python -m pytest -v -rP tests/acceptance/test_races.py
