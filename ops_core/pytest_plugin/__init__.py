@@ -75,7 +75,7 @@ def pytest_configure(config: pytest.Config) -> None:
     from ops_core.pytest_plugin.ordering import Steps
 
     # Last: of the wrappers around the collection, the one that was registered last has the last word.
-    config.pluginmanager.register(Steps(selection), "runbook-steps")
+    config.pluginmanager.register(Steps(), "runbook-steps")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -1,13 +1,13 @@
 """Suites whose checks are steps: `@pytest.mark.step(n)` puts the checks of a module into an order that always holds.
 
-Whatever shuffles the collection, the steps of a module run by their numbers, one after the other, and under
-pytest-xdist in one process. Once a step was not good, those behind it are not reached: they are skipped with the
-reason, because a step that was never taken has neither failed nor passed.
+Whatever shuffles the collection, the steps of a module run by their numbers, one after the other. Under pytest-xdist
+that holds where whole modules go to one process: `--dist loadscope`. Once a step was not good, those
+behind it are not reached: they are skipped with the reason, because a step that was never taken has neither failed nor
+passed.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,9 @@ from typing import Any
 import pytest
 
 from ops_core.pytest_plugin.collection import target_of
-from ops_core.pytest_plugin.selection import Selection
 from ops_core.verdict import Judged
 
 MARK = "step"
-SHARED_OUT = ("load", "worksteal")
-FILE_MAX_BYTES = 1 << 20
 _STEP: pytest.StashKey[int | None] = pytest.StashKey()
 
 
@@ -55,33 +52,10 @@ def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     return ordered
 
 
-def has_steps(folders: Sequence[Path]) -> bool:
-    """Whether a check in these folders is a step, as far as its text says."""
-    for folder in folders:
-        for path in folder.rglob("check_*.py") if folder.is_dir() else ():
-            try:
-                with path.open("rb") as file:
-                    if b"mark.step(" in file.read(FILE_MAX_BYTES):
-                        return True
-            except OSError:
-                continue
-    return False
-
-
-def asked_folders(selection: Selection, expression: str) -> list[Path]:
-    """The folders whose checks may run: those of the suites that the marker expression names, else all collected."""
-    named = set(re.findall(r"[A-Za-z0-9_]+", expression)) & set(selection.suites)
-    if not named:
-        return [selection.own_checks, *selection.added_paths]
-    own = [selection.own_checks / suite for suite in sorted(named)]
-    return [*own, *(path for path in selection.added_paths if path.name in named)]
-
-
 class Steps:
     """The hooks that keep the order. Registered last, so that it has the last word on the collection."""
 
-    def __init__(self, selection: Selection) -> None:
-        self._selection = selection
+    def __init__(self) -> None:
         self._failed: dict[tuple[str, str | None], tuple[int, str]] = {}
         self._asked: dict[str, pytest.Item] = {}
 
@@ -115,16 +89,6 @@ class Steps:
         if report.failed or judgement.get("judged") in {Judged.BAD, Judged.UNKNOWN}:
             seen = str(judgement.get("seen") or "it was not judged")
             self._failed.setdefault((str(item.path), target_of(item)), (number, seen))
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
-        """Give whole files to the workers where there are steps: their order is worth nothing across processes."""
-        wanted = asked_folders(self._selection, str(getattr(config.option, "markexpr", "") or ""))
-        if getattr(config.option, "dist", "no") not in SHARED_OUT or not has_steps(wanted):
-            return None
-        from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  # it ships no types
-
-        return LoadFileScheduling(config, log)
 
 
 def _order(item: pytest.Item) -> tuple[int, int, str]:
