@@ -20,6 +20,7 @@ from ops_core.control.model.window import (
     APPROVE_COMMAND,
     REQUEST_COMMAND,
     close,
+    is_active,
     is_open,
     note_expiry,
     remaining_s,
@@ -157,8 +158,7 @@ def external_send(state: ControlState, now: datetime) -> str:
         and effective_gate(state, now) is Gate.REAL_ENABLED
         and sender_on(state, now)
         and state.sender.channel is not Channel.CONSOLE_ONLY
-        and state.window is not None
-        and window_status(state.window, now) is WindowStatus.ACTIVE
+        and is_active(state, now)
     )
     return ALLOWED if allowed else FORBIDDEN
 
