@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from ops_core.finding import finding
 
 if TYPE_CHECKING:
-    from ops_core.config import Target
     from ops_core.errors import CannotLook
     from ops_core.evidence import (
         CommandEvidence,
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
         StreamEvidence,
     )
     from ops_core.probes.registry import probe
+    from ops_core.targets import Target
 
 __version__ = "0.1.0"
 __all__ = [

@@ -7,9 +7,8 @@ secret: it names them, and their values come from the environment or from a file
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from ops_core.errors import ConfigError, UsageError
 from ops_core.operations import (
     NAMED,
     SECONDS,
-    URL,
     CycleTable,
     PushTable,
     ScheduleTable,
@@ -26,63 +24,12 @@ from ops_core.operations import (
     TradingTable,
 )
 from ops_core.tables import Source, build, read_toml
+from ops_core.targets import DATABASE_URL, NAME, TARGET_FIELDS, Target, order_of, what_is_missing
 
 CONFIG_NAME = "ops.toml"
 CONFIG_VARIABLE = "OPS_CONFIG"
 PROFILE_VARIABLE = "OPS_PROFILE"
 LANGUAGES = ("en", "ko")
-DRIVERS = ("supervisor", "command")
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-_MILLIS = {"check": lambda v: 0 < v <= 3_600_000, "allowed": "milliseconds: more than 0, at most 3600000"}
-_STORE_URL = {
-    "check": lambda v: not v or bool(re.fullmatch(r"postgresql://[A-Za-z0-9._~%-]+@[^\s@]+/[^\s@]+", v)),
-    "allowed": "postgresql://user@host/database, without a password in it",
-}
-_HEADER = {"check": lambda v: bool(re.fullmatch(r"[A-Za-z0-9-]{1,64}", v)), "allowed": "letters, digits and dashes"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """A system under operation. A probe that `needs` a field is asked about the targets that set it.
-
-    Fields of your own go under `vars` and are read as attributes: `target.orders_url`.
-    """
-
-    name: str
-    health_url: str | None = field(default=None, metadata=URL)
-    health_latency_max_ms: float = field(default=1000.0, metadata=_MILLIS)
-    guard_url: str | None = field(default=None, metadata=URL)
-    guard_header: str = field(default="X-Internal-Secret", metadata=_HEADER)
-    guard_secret: str | None = field(default=None, metadata=NAMED)
-    stream_url: str | None = field(default=None, metadata=URL)
-    stream_window_s: float = field(default=10.0, metadata=SECONDS)
-    driver: str | None = field(
-        default=None, metadata={"check": lambda v: v in DRIVERS, "allowed": "supervisor or command"}
-    )
-    process: str | None = field(default=None, metadata=NAMED)
-    supervisor_conf: Path | None = None
-    start_argv: tuple[str, ...] = ()
-    stop_argv: tuple[str, ...] = ()
-    running_argv: tuple[str, ...] = ()
-    release_link: Path | None = None
-    config_link: Path | None = None
-    vars: Mapping[str, Any] = field(default_factory=dict)
-
-    def __getattr__(self, name: str) -> Any:
-        # Only reached for names that are not fields.
-        own = self.__dict__.get("vars", {})
-        if name in own:
-            return own[name]
-        raise AttributeError(f"target {self.__dict__.get('name')!r} has no {name!r}")
-
-    def has(self, needed: tuple[str, ...]) -> bool:
-        """Whether every needed field or variable is set."""
-        return all(getattr(self, name, None) not in (None, (), "") for name in needed)
-
-
-TARGET_FIELDS = frozenset(f.name for f in fields(Target))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +57,7 @@ class Profile:
 
     drill: bool = False
     control_dir: Path | None = None
-    control_url: str = field(default="", metadata=_STORE_URL)
+    control_url: str = field(default="", metadata=DATABASE_URL)
     control_password: str | None = field(default=None, metadata=NAMED)
     state_dir: Path = Path("state")
     reports_dir: Path = Path("reports")
@@ -219,8 +166,8 @@ def read_secret(settings: Settings, name: str, environ: Mapping[str, str] | None
 def known_secrets(settings: Settings) -> dict[str, str]:
     """The values of all secrets the profile names, as far as they can be read: what redaction has to hide."""
     named = (settings.control_password, settings.push.telegram_token, settings.push.telegram_chat)
-    guards = (target.guard_secret for target in settings.targets)
-    names = {*settings.secrets, *(name for name in (*named, *guards) if name)}
+    of_targets = (name for target in settings.targets for name in target.secret_names)
+    names = {*settings.secrets, *(name for name in (*named, *of_targets) if name)}
     values = {}
     for name in sorted(names):
         try:
@@ -276,6 +223,7 @@ def load_settings(path: Path, profile: str | None = None, environ: Mapping[str, 
             where=source.where(keys),
             allowed=f"a table [profiles.{wanted}.targets.NAME]",
         )
+    _settle_dependencies(targets, source, (*keys, "targets"))
     root = path.parent
     for name, budget_s in chosen.budgets.probes.items():
         if not 0 < budget_s <= 3600:
@@ -318,25 +266,33 @@ def _target(name: str, raw: object, source: Source, keys: tuple[str | int, ...],
     for clash in sorted(set(target.vars) & TARGET_FIELDS):
         where = source.where((*here, "vars", clash))
         raise ConfigError(f"{clash!r} is a field of every target", where=where, next_step=f"set {clash} itself")
-    needed = {
-        "guard_url": (target.guard_url, "guard_secret", target.guard_secret),
-        "driver": (target.driver == "supervisor", "process", target.process),
-        "process": (target.process, "supervisor_conf", target.supervisor_conf),
-        "driver = 'command'": (target.driver == "command", "start_argv", target.start_argv),
-        "start_argv": (target.start_argv, "stop_argv", target.stop_argv),
-        "stop_argv": (target.stop_argv, "running_argv", target.running_argv),
-    }
-    for key, (used, other, value) in needed.items():
-        if used and not value:
-            raise ConfigError(f"{key} needs {other} beside it", where=source.where(here), allowed=f"{other} = …")
+    missing = what_is_missing(target)
+    if missing:
+        key, other = missing
+        raise ConfigError(f"{key} needs {other} beside it", where=source.where(here), allowed=f"{other} = …")
     return target
+
+
+def _settle_dependencies(targets: tuple[Target, ...], source: Source, keys: tuple[str | int, ...]) -> None:
+    """Refuse a dependency that is no target, and targets that depend on each other in a circle."""
+    names = {target.name for target in targets}
+    for target in targets:
+        for other in target.depends_on:
+            if other not in names or other == target.name:
+                where = source.where((*keys, target.name, "depends_on"))
+                known = ", ".join(sorted(names - {target.name})) or "there is no other target"
+                raise ConfigError(f"{target.name} cannot depend on {other!r}", where=where, allowed=known)
+    circle = order_of(targets)[1]
+    if circle:
+        where = source.where((*keys, circle[0], "depends_on"))
+        raise ConfigError(f"these depend on each other in a circle: {', '.join(circle)}", where=where)
 
 
 def _rooted(root: Path, target: Target) -> Target:
     changes: dict[str, Any] = {}
-    for name in ("supervisor_conf", "release_link", "config_link"):
+    for name in TARGET_FIELDS:
         value = getattr(target, name)
-        if value is not None:
+        if isinstance(value, Path):
             changes[name] = _absolute(root, value)
     return replace(target, **changes) if changes else target
 

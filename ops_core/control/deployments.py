@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops_core.clock import Clock
-from ops_core.config import Settings, Target
+from ops_core.config import Settings
 from ops_core.control.location import location_of
 from ops_core.control.reading import read_last_good
 from ops_core.errors import OpsError
+from ops_core.targets import Target
 
 FILES_MAX = 50_000
 READ_BYTES = 1 << 20

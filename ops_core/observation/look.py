@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ops_core.budget import ChargedClock
-from ops_core.config import Target
 from ops_core.evidence import Evidence, EvidenceRecord, evidence_id
 from ops_core.probes.instruments.context import Lookout
 from ops_core.probes.registry import ProbeDefinition
+from ops_core.targets import Target
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ops_core.config import TARGET_FIELDS, Target
 from ops_core.errors import RecordError
 from ops_core.evidence import EvidenceRecord, evidence_id
 from ops_core.observation.record import parse_observation, read_report
+from ops_core.targets import TARGET_FIELDS, Target
 
 
 @dataclass(frozen=True, kw_only=True)

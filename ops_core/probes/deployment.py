@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ops_core.config import Target
 from ops_core.evidence import DeploymentEvidence
 from ops_core.probes.instruments import DeploymentInstrument
 from ops_core.probes.registry import probe
+from ops_core.targets import Target
 
 
 @probe(budget_s=5, needs="release_link")

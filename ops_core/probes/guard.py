@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from ops_core.config import Target
 from ops_core.errors import CannotLook
 from ops_core.evidence import GuardEvidence, HttpEvidence
 from ops_core.probes.instruments.http import HttpInstrument
 from ops_core.probes.registry import probe
+from ops_core.targets import Target
 
 WRONG_SECRET = "WRONG"  # noqa: S105  # the point is that it is not one
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ops_core.config import Target
 from ops_core.evidence import HttpEvidence
 from ops_core.probes.instruments.http import HttpInstrument
 from ops_core.probes.registry import probe
+from ops_core.targets import Target
 
 
 @probe(budget_s=10, needs="health_url")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ops_core.config import Target
 from ops_core.evidence import ProcessEvidence
 from ops_core.probes.instruments.process import ProcessInstrument
 from ops_core.probes.registry import probe
+from ops_core.targets import Target
 
 
 @probe(budget_s=10, needs=("process", "supervisor_conf"))

@@ -16,9 +16,9 @@ from typing import Any, Protocol, TypeVar, cast
 
 import pytest
 
-from ops_core.config import NAME, Target
 from ops_core.errors import UsageError
 from ops_core.evidence import EvidenceRecord, ValueEvidence
+from ops_core.targets import NAME, Target
 
 F = TypeVar("F", bound=Callable[..., Any])
 

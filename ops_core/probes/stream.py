@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ops_core.config import Target
 from ops_core.evidence import StreamEvidence
 from ops_core.probes.instruments.sse import SseInstrument
 from ops_core.probes.registry import probe
+from ops_core.targets import Target
 
 
 @probe(budget_s=20, needs="stream_url")

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from ops_core.config import Target
 from ops_core.errors import OpsError, UsageError
 from ops_core.finding import MARK
 from ops_core.observation.look import Pair
 from ops_core.probes.registry import REGISTRY, ProbeDefinition
+from ops_core.targets import Target
 
 TARGET_MARK = "ops_target"
 PREFIX = "check_"

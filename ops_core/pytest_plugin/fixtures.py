@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ops_core.config import Target
 from ops_core.probes.registry import OBSERVER
+from ops_core.targets import Target
 
 
 @pytest.fixture(scope="session")

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ops_core.clock import Clock
-from ops_core.config import Settings, Target, known_secrets
+from ops_core.config import Settings, known_secrets
 from ops_core.evidence import ControlEvidence, Evidence, EvidenceRecord, evidence_id
 from ops_core.observation.replay import Recorded, not_recorded, open_recorded
 from ops_core.probes.instruments.context import LastGood, Lookout
 from ops_core.probes.instruments.redact import Redactor
 from ops_core.probes.registry import NotSeen, ProbeDefinition
+from ops_core.targets import Target
 
 if TYPE_CHECKING:
     from ops_core.observation.engine import Engine

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ops_core.clock import isoformat
-from ops_core.config import Target
 from ops_core.observation.journal import write_atomically
 from ops_core.observation.record import KEY, Observation, to_plain
 from ops_core.observation.replay import describe_target
+from ops_core.targets import Target
 from ops_core.verdict import Verdict, verdict_of
 
 if TYPE_CHECKING:

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ops_core.config import Settings, Target
+from ops_core.config import Settings
 from ops_core.control.deployments import NoVersion, digest_of
 from ops_core.control.service import ControlPlane
 from ops_core.errors import OpsError
 from ops_core.remediation.drivers import Driver, DriverUnanswered, ProcessState, driver_for
 from ops_core.remediation.plan import LinkPointsTo, PlanRefused, Step, as_text
+from ops_core.targets import Target
 
 SWAP_S = 10.0
 DRAFT = ".ops-next"

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ops_core.config import LANGUAGES, NAME
+from ops_core.config import LANGUAGES
 from ops_core.errors import OpsError, RecordError
 from ops_core.finding import valid_code
+from ops_core.targets import NAME
 
 SCHEMA = 1
 STEPS_MAX = 20

@@ -22,12 +22,13 @@ from typing import Any
 
 from ops_core.budget import DECIDE_S, OBSERVE_TOTAL_S, RECOVER_S
 from ops_core.clock import parse_instant
-from ops_core.config import LANGUAGES, NAME
+from ops_core.config import LANGUAGES
 from ops_core.errors import RecordError
 from ops_core.finding import valid_code
 from ops_core.report import words
 from ops_core.report.seen import FindingView, Text, UnknownView, said
 from ops_core.report.strict import decode, encode
+from ops_core.targets import NAME
 from ops_core.verdict import Verdict
 
 __all__ = [

@@ -15,8 +15,9 @@ from typer.main import get_command
 
 from ops_core.cli.app import VERBS
 from ops_core.clock import SystemClock
-from ops_core.config import Budgets, ConfigFile, Profile, SecretSource, Target, load_settings
+from ops_core.config import Budgets, ConfigFile, Profile, SecretSource, load_settings
 from ops_core.operations import CycleTable, PushTable, ScheduleTable, ServeTable, TradingTable
+from ops_core.targets import Target
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")

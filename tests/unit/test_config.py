@@ -10,17 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_core.config import (
-    SecretMissing,
-    Settings,
-    Target,
-    find_config,
-    known_secrets,
-    load_settings,
-    read_secret,
-)
+from ops_core.config import SecretMissing, Settings, find_config, known_secrets, load_settings, read_secret
 from ops_core.content import content_dir
 from ops_core.errors import ConfigError, UsageError
+from ops_core.targets import Target
 
 HEAD = "[profiles.default.targets.core]\n"
 
@@ -54,7 +47,26 @@ FIELD_RULES = [
     ('guard_header = "X\\nY"', "'X\\nY' is not allowed here", "letters, digits and dashes"),
     ("guard_secret = 'a b'", "'a b' is not allowed here", "letters, digits, dot, dash and underscore"),
     ("stream_window_s = 3601", "3601 is not allowed here", "seconds: more than 0, at most 3600"),
-    ("driver = 'docker'", "'docker' is not allowed here", "supervisor or command"),
+    ("driver = 'docker'", "'docker' is not allowed here", "supervisor, command or container"),
+    ("driver = 'container'", "driver = 'container' needs container beside it", "container = …"),
+    ("error_rate_max = 1.5", "1.5 is not allowed here", "a ratio from 0 to 1"),
+    ("slo_availability = 1.0", "1.0 is not allowed here", "a ratio between 0 and 1, such as 0.999"),
+    ("batch_items_max = 5", "batch_items_max needs ingest_url beside it", "ingest_url = …"),
+    ("batch_items_max = 0", "0 is not allowed here", "a whole number from 1 to 1000000000"),
+    ("body_max_bytes = 5", "body_max_bytes needs ingest_url beside it", "ingest_url = …"),
+    ("log_file = 'x'", "log_file needs live_url beside it", "live_url = …"),
+    ("required_secrets = ['A', 'A']", "['A', 'A'] is not allowed here", "names, each once"),
+    ("database_url = 'postgresql://u:p@h/d'", "'postgresql://u:p@h/d' is not allowed here", "without a password in it"),
+    ("database_password = 'X'", "database_password needs database_url beside it", "database_url = …"),
+    ("migrations = 'x.ini'", "migrations needs database_url beside it", "database_url = …"),
+    ("redis_url = 'redis://:p@h'", "'redis://:p@h' is not allowed here", "without a password in it"),
+    ("redis_password = 'X'", "redis_password needs redis_url beside it", "redis_url = …"),
+    ("certificate_url = 'http://x/'", "'http://x/' is not allowed here", "https:// with a host"),
+    ("certificate_days_min = -1", "-1 is not allowed here", "0 to 3650 days"),
+    ("disk_free_min_percent = 101", "101 is not allowed here", "0 to 100 percent"),
+    ("bench_requests = 1001", "1001 is not allowed here", "1 to 1000 requests"),
+    ("rollout_halt_argv = ['x']", "rollout_halt_argv needs rollout_running_argv beside it", "rollout_running_argv = …"),
+    ("depends_on = ['a b']", "['a b'] is not allowed here", "names, each once"),
     ("driver = 'supervisor'", "driver needs process beside it", "process = …"),
     ("process = 'x'", "process needs supervisor_conf beside it", "supervisor_conf = …"),
     ("process = 'x y'", "'x y' is not allowed here", "letters, digits, dot, dash and underscore"),

@@ -7,10 +7,11 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
-from ops_core.config import SecretMissing, Target, read_secret
+from ops_core.config import SecretMissing, read_secret
 from ops_core.errors import CannotLook
 from ops_core.evidence import ControlEvidence, DeploymentEvidence, Evidence
 from ops_core.probes.instruments.context import Lookout
+from ops_core.targets import Target
 
 # Those whose methods have to be awaited; the others are the same for every probe.
 ASYNCHRONOUS = frozenset({"command", "http", "process", "sse"})

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ops_core.config import Target
 from ops_core.errors import OpsError
 from ops_core.remediation.plan import PlanRefused, Step
+from ops_core.targets import Target
 
 
 class DriverUnanswered(OpsError):

@@ -15,7 +15,7 @@ from hostile import HostileServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ops_core.config import Settings, Target, load_settings
+from ops_core.config import Settings, load_settings
 from ops_core.errors import CannotLook
 from ops_core.evidence import ControlEvidence, EvidenceRecord, HttpEvidence
 from ops_core.observation.engine import Engine
@@ -24,6 +24,7 @@ from ops_core.probes.instruments.context import LastGood, Lookout
 from ops_core.probes.instruments.redact import Redactor
 from ops_core.probes.instruments.transport import TlsContexts
 from ops_core.probes.registry import ProbeDefinition, _define
+from ops_core.targets import Target
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,13 @@ import textwrap
 
 import pytest
 
-from ops_core.config import Target, load_settings
+from ops_core.config import load_settings
 from ops_core.content import content_dir
 from ops_core.errors import ConfigError, UsageError
 from ops_core.remediation.catalogue import folders, load_catalogue, load_folders, remediation
 from ops_core.remediation.context import PlanContext
 from ops_core.remediation.plan import PlanInvalid, PlanRefused
+from ops_core.targets import Target
 
 GOOD = """
 from ops_core.remediation import LinkPointsTo, Plan, PlanContext, PlanRefused, Step, remediation

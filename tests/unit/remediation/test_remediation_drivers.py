@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from ops_core.clock import SystemClock
-from ops_core.config import Target
 from ops_core.drill.stack import EmbeddedStack
 from ops_core.drill.waiting import wait_until
 from ops_core.remediation.child import run_child
@@ -16,6 +15,7 @@ from ops_core.remediation.drivers.command import ask
 from ops_core.remediation.drivers.supervisor import SupervisorDriver, read_socket
 from ops_core.remediation.plan import CommandSays, LinkPointsTo, ProcessRunning, ProcessStopped
 from ops_core.remediation.probing import Answer, look, never_begun
+from ops_core.targets import Target
 
 ROOT = Path("/")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ops_core.clock import SystemClock
-from ops_core.config import Target, load_settings
+from ops_core.config import load_settings
 from ops_core.content import content_dir
 from ops_core.control.deployments import digest_of
 from ops_core.control.service import ControlPlane
@@ -17,6 +17,7 @@ from ops_core.remediation.context import gather
 from ops_core.remediation.drivers import driver_for
 from ops_core.remediation.drivers.supervisor import SupervisorDriver
 from ops_core.remediation.plan import LinkPointsTo, PlanRefused
+from ops_core.targets import Target
 
 SHIPPED = load_folders((content_dir() / "remediations",))
 CONF = Path("/w/supervisord.conf")
