@@ -17,6 +17,7 @@ from ops_core.errors import ConfigError, UsageError
 from ops_core.operations import (
     NAMED,
     SECONDS,
+    AlertsTable,
     CycleTable,
     PushTable,
     ScheduleTable,
@@ -70,6 +71,7 @@ class Profile:
     cycle: CycleTable = field(default_factory=CycleTable)
     push: PushTable = field(default_factory=PushTable)
     serve: ServeTable = field(default_factory=ServeTable)
+    alerts: AlertsTable = field(default_factory=AlertsTable)
     secrets: Mapping[str, SecretSource] = field(default_factory=dict)
     targets: Mapping[str, Any] = field(default_factory=dict)
 
@@ -111,6 +113,7 @@ class Settings:
     cycle: CycleTable = field(default_factory=CycleTable)
     push: PushTable = field(default_factory=PushTable)
     serve: ServeTable = field(default_factory=ServeTable)
+    alerts: AlertsTable = field(default_factory=AlertsTable)
 
     @property
     def control_store(self) -> Path:
@@ -251,6 +254,7 @@ def load_settings(path: Path, profile: str | None = None, environ: Mapping[str, 
         cycle=replace(chosen.cycle, needs_files=tuple(_absolute(root, path) for path in chosen.cycle.needs_files)),
         push=chosen.push,
         serve=chosen.serve,
+        alerts=chosen.alerts,
         ca_file=_absolute(root, chosen.ca_file) if chosen.ca_file else None,
         budgets=chosen.budgets,
         secrets={name: replace(s, file=_absolute(root, s.file)) if s.file else s for name, s in chosen.secrets.items()},

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 WORKDAYS = DAYS[:5]
 ZONE_DEFAULT = "Asia/Seoul"
+SEVERITIES = ("SEV-1", "SEV-2", "SEV-3")
 
 
 def is_url(value: str) -> bool:
@@ -97,6 +98,25 @@ class PushTable:
     telegram_token: str | None = field(default=None, metadata=NAMED)
     telegram_chat: str | None = field(default=None, metadata=NAMED)
     timeout_s: float = field(default=10.0, metadata=SECONDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertsTable:
+    """What follows when a monitoring system sends an alert: the look that is taken, and whether more may be done.
+
+    Attributes:
+        suite: looked at where the alert does not name one.
+        severity: of the incident where the alert does not name one.
+        observe: whether a look is taken at all; without it the incident is opened and waits for a person.
+        remediate: whether what the look finds may be remedied, behind the guard as always.
+    """
+
+    suite: str = field(default="observe", metadata=NAMED)
+    severity: str = field(
+        default="SEV-2", metadata={"check": lambda v: v in SEVERITIES, "allowed": "SEV-1, SEV-2 or SEV-3"}
+    )
+    observe: bool = True
+    remediate: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ class Act(StrEnum):
     SENDER = "sender"
     FIRE = "fire"
     CYCLE = "cycle"
+    ALERT = "alert"
 
 
 def at_rest(state: ControlState, now: datetime) -> bool:
@@ -54,6 +55,6 @@ def closes(act: Act, state: ControlState, now: datetime, gate: Gate = Gate.DRY_R
 
 def needs_token(act: Act, state: ControlState, now: datetime) -> bool:
     """Whether the act needs a token with its scope in this state."""
-    if act in {Act.WINDOW, Act.APPROVE, Act.SENDER, Act.GATE}:
+    if act in {Act.WINDOW, Act.APPROVE, Act.SENDER, Act.GATE, Act.ALERT}:
         return True
     return not at_rest(state, now)

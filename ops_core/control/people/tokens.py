@@ -22,7 +22,7 @@ from ops_core.control.service import ControlPlane
 from ops_core.control.store import Transaction
 from ops_core.errors import Refused, UsageError
 
-SCOPES = ("stop", "gate", "window", "approve", "sender", "fire", "cycle", "outbox", "admin")
+SCOPES = ("stop", "gate", "window", "approve", "sender", "fire", "cycle", "outbox", "admin", "alert")
 SCOPES_DEFAULT = ("window", "approve")
 TOKEN_PREFIX = "ops_"  # noqa: S105 — what every token begins with is no secret
 TOKEN_BYTES = 32

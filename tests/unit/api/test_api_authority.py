@@ -39,7 +39,7 @@ def test_where_something_is_prepared_every_act_needs_a_token(name: str, act: Act
     assert needs_token(act, opened()[name], NOW)
 
 
-@pytest.mark.parametrize("act", [Act.GATE, Act.WINDOW, Act.APPROVE, Act.SENDER])
+@pytest.mark.parametrize("act", [Act.GATE, Act.WINDOW, Act.APPROVE, Act.SENDER, Act.ALERT])
 def test_preparing_needs_a_token_always(act: Act) -> None:
     """At rest too."""
     assert needs_token(act, REST, NOW)
