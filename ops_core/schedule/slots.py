@@ -166,7 +166,7 @@ def _slot(schedule: Schedule, zone: ZoneInfo, day: date) -> Slot | None:
     if day.weekday() not in schedule.weekdays:
         return None
     try:
-        instant = _instant(datetime.combine(day, schedule.at), zone)
+        instant = first_instant(datetime.combine(day, schedule.at), zone)
     except (OverflowError, ValueError):
         return None
     if instant is None:
@@ -175,7 +175,7 @@ def _slot(schedule: Schedule, zone: ZoneInfo, day: date) -> Slot | None:
     return Slot(key=f"{day.isoformat()}T{schedule.at:%H:%M}{offset}[{schedule.zone}]", at=instant)
 
 
-def _instant(wall: datetime, zone: ZoneInfo) -> datetime | None:
+def first_instant(wall: datetime, zone: ZoneInfo) -> datetime | None:
     """The instant at which clocks of the zone first show `wall`, or would have; None on a day that there is not."""
     first = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
     if first.astimezone(zone).replace(tzinfo=None) == wall:
