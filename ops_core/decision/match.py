@@ -7,12 +7,13 @@ person has to look. What could not be seen never matches a row, so that nothing 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from ops_core.budget import DECIDE_S, RECOVER_S
 from ops_core.clock import isoformat
+from ops_core.decision.cause import Dependencies, Dependent, attribute, dependent
 from ops_core.decision.table import FALLBACK_LANGUAGE, DecisionTable, Severity
 from ops_core.finding import Finding
 
@@ -40,7 +41,9 @@ class Decision:
     `findings` are the codes that decided, `given` the facts that steered it, `evidence` the ids behind those
     findings. `attributed` are the other findings of the target, which the decision is held to cover until the
     verification says otherwise; `unmatched` are those that no row knows. `unseen` are the codes of the target about
-    which nothing could be seen. `row_id` is None where no row matches. `decide_by` and `recover_by` are ISO instants.
+    which nothing could be seen. `dependents` are the targets that fail because of this one: they have no decision of
+    their own about those findings, and the decision is as urgent as the most urgent of them. `row_id` is None where no
+    row matches. `decide_by` and `recover_by` are ISO instants.
     """
 
     target: str | None
@@ -51,6 +54,7 @@ class Decision:
     unmatched: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
+    dependents: tuple[Dependent, ...] = ()
     severity: Severity
     category: str = ""
     remediation: str | None = None
@@ -79,6 +83,10 @@ class Decision:
             "unmatched": list(self.unmatched),
             "unseen": list(self.unseen),
             "evidence": list(self.evidence),
+            "dependents": [
+                {"target": one.target, "findings": list(one.findings), "evidence": list(one.evidence)}
+                for one in self.dependents
+            ],
             "severity": self.severity.value,
             "category": self.category,
             "remediation": self.remediation,
@@ -116,8 +124,9 @@ def decide(
     facts: Mapping[str | None, Sequence[str]],
     unknown: Sequence[tuple[str, str | None]],
     at: datetime,
+    depends_on: Dependencies | None = None,
 ) -> tuple[Decision, ...]:
-    """One decision per target that has findings, the most urgent first.
+    """One decision per target that has findings of its own, the most urgent first.
 
     Args:
         table: the rows in force.
@@ -125,6 +134,7 @@ def decide(
         facts: what was seen on each target that is neither good nor bad. Unseen evidence has no facts.
         unknown: (code, target) pairs about which nothing could be seen. They are reported and never match.
         at: when the observation ended, with a time zone: the five and the ten minutes run from here.
+        depends_on: by target, the names of those it depends on. What comes from one of them is attributed to it.
 
     Raises:
         ValueError: `at` has no time zone.
@@ -135,16 +145,21 @@ def decide(
     for finding in findings:
         by_target.setdefault(finding.target, []).append(finding)
     position = {row.id: number for number, row in enumerate(table.rows)}
-    decisions = [
-        _decide_one(table, target, found, facts=frozenset(facts.get(target, ())), unknown=unknown, at=at)
-        for target, found in by_target.items()
-    ]
-    return tuple(
-        sorted(
-            decisions,
-            key=lambda d: (d.severity.rank, position.get(d.row_id or "", len(position)), d.target or ""),
-        )
-    )
+
+    def urgency(decision: Decision) -> tuple[int, int, str]:
+        return decision.severity.rank, position.get(decision.row_id or "", len(position)), decision.target or ""
+
+    split = attribute(table, by_target, facts, depends_on or {})
+    decisions = {
+        target: _decide_one(table, target, found, facts=frozenset(facts.get(target, ())), unknown=unknown, at=at)
+        for target, found in split.own.items()
+    }
+    # Of several dependencies that are bad, the one that is treated first is the one that is waited for.
+    first = {name: min(roots, key=lambda root: urgency(decisions[root])) for name, roots in split.roots.items()}
+    for name, moved in sorted(split.moved.items()):
+        alone = _decide_one(table, name, moved, facts=frozenset(facts.get(name, ())), unknown=unknown, at=at)
+        decisions[first[name]] = _covering(decisions[first[name]], dependent(name, moved), alone.severity)
+    return tuple(sorted(decisions.values(), key=urgency))
 
 
 def primary(decisions: Sequence[Decision]) -> Decision | None:
@@ -194,6 +209,12 @@ def _decide_one(
         causes=row.cause if row else UNMATCHED_CAUSE,
         actions=row.action if row else UNMATCHED_ACTION,
     )
+
+
+def _covering(decision: Decision, other: Dependent, severity: Severity) -> Decision:
+    """The decision with one more target that fails because of its own."""
+    worst = min(decision.severity, severity, key=lambda one: one.rank)
+    return replace(decision, dependents=(*decision.dependents, other), severity=worst)
 
 
 def _in(texts: Mapping[str, str], lang: str) -> str:

@@ -65,7 +65,8 @@ _ACT_WITHIN_S = {
 class Row:
     """One row: when all codes of `when` were found on one target and all facts of `given` were seen there.
 
-    `cause` and `action` hold a text per language, English always among them. `where` is `file:line`.
+    `cause` and `action` hold a text per language, English always among them. What an `independent` row speaks of never
+    comes from a target that this one depends on. `where` is `file:line`.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Row:
     severity: Severity
     category: str
     remediation: str | None = None
+    independent: bool = False
     where: str = ""
 
     def matches(self, codes: Collection[str], facts: Collection[str]) -> bool:
@@ -187,6 +189,7 @@ class _RowShape:
             "allowed": "the name of a remediation, such as restart_service; none where a person has to act",
         },
     )
+    independent: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,6 +245,7 @@ def _row(shape: _RowShape, source: Source, keys: tuple[str | int, ...], line: in
         severity=Severity(shape.severity),
         category=shape.category,
         remediation=shape.remediation,
+        independent=shape.independent,
         where=f"{source.path}:{line}",
     )
 
