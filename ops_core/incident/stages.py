@@ -16,6 +16,7 @@ from typing import Any
 
 from ops_core.clock import Clock, new_run_id, parse_instant
 from ops_core.config import Settings
+from ops_core.decision.cause import Dependencies
 from ops_core.decision.match import Decision, decide
 from ops_core.decision.table import DecisionTable
 from ops_core.errors import OpsError
@@ -31,6 +32,7 @@ from ops_core.remediation.context import gather
 from ops_core.remediation.guard import Guard, GuardRefused
 from ops_core.remediation.plan import Plan, Step, shown
 from ops_core.remediation.runner import Applied, Result, Runner
+from ops_core.targets import dependencies_in
 from ops_core.verdict import Verdict
 
 POLL_PAUSE_S = 0.2
@@ -83,13 +85,9 @@ class Stages:
 
     def decide(self, incident: Incident, history: History) -> None:
         """Ask the decision table about everything that was found in the latest look."""
-        look = history.round.look
-        facts = look.facts_by_target()
-        unseen = [(part.code, part.target) for part in look.unseen]
-        decisions = decide(self.table, look.findings, facts, unseen, parse_instant(look.finished_at))[:DECISIONS_MAX]
-        told = [self._decision(one, look, facts.get(one.target, ())) for one in decisions]
-        self.incidents.append(incident.id, Kind.DECIDED, {"decisions": told})
-        for one, plain in zip(decisions, told, strict=True):
+        meaning = meaning_of(self.table, history.round.look, dependencies_in(self.settings.targets))
+        self.incidents.append(incident.id, Kind.DECIDED, {"decisions": [plain for _, plain in meaning]})
+        for one, plain in meaning:
             self._say(
                 "decided",
                 target=one.target or "control plane",
@@ -268,23 +266,6 @@ class Stages:
                     path.unlink(missing_ok=True)
         return launched
 
-    def _decision(self, decision: Decision, look: Look, facts: Sequence[str]) -> dict[str, Any]:
-        cited = look.cited(decision.evidence)
-        also = look.cited([f"deployment[{decision.target}]"]) if decision.given else ()
-        return {
-            "target": decision.target,
-            "row_id": decision.row_id,
-            "where": decision.where,
-            "severity": decision.severity.value,
-            "findings": list(decision.findings),
-            "given": list(decision.given),
-            "attributed": list(decision.attributed),
-            "evidence": list(dict.fromkeys([*cited, *also])),
-            "cause": dict(decision.causes),
-            "action": dict(decision.actions),
-            "candidates": list(candidates(self.table, decision, facts)),
-        }
-
     def _show(self, plan: Plan) -> None:
         summary = plan.summary.get(self.lang) or plan.summary["en"]
         self._say("planned", digest=plan.digest[:12], summary=summary)
@@ -296,6 +277,39 @@ class Stages:
 
     def _say(self, key: str, **params: object) -> None:
         self.say(words.say(key, self.lang, **params))
+
+
+def meaning_of(
+    table: DecisionTable, look: Look, depends_on: Dependencies | None = None
+) -> list[tuple[Decision, dict[str, Any]]]:
+    """What the decision table says about what a look found: each decision, and the same as it is recorded."""
+    facts = look.facts_by_target()
+    unseen = [(part.code, part.target) for part in look.unseen]
+    at = parse_instant(look.finished_at)
+    decisions = decide(table, look.findings, facts, unseen, at, depends_on)[:DECISIONS_MAX]
+    return [(one, _recorded(table, one, look, facts.get(one.target, ()))) for one in decisions]
+
+
+def _recorded(table: DecisionTable, decision: Decision, look: Look, facts: Sequence[str]) -> dict[str, Any]:
+    cited = look.cited(decision.evidence)
+    also = look.cited([f"deployment[{decision.target}]"]) if decision.given else ()
+    return {
+        "target": decision.target,
+        "row_id": decision.row_id,
+        "where": decision.where,
+        "severity": decision.severity.value,
+        "findings": list(decision.findings),
+        "given": list(decision.given),
+        "attributed": list(decision.attributed),
+        "dependents": [
+            {"target": one.target, "findings": list(one.findings), "evidence": list(look.cited(one.evidence))}
+            for one in decision.dependents
+        ],
+        "evidence": list(dict.fromkeys([*cited, *also])),
+        "cause": dict(decision.causes),
+        "action": dict(decision.actions),
+        "candidates": list(candidates(table, decision, facts)),
+    }
 
 
 def candidates(table: DecisionTable, decision: Decision, facts: Sequence[str]) -> tuple[str, ...]:
