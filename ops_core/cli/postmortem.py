@@ -70,7 +70,7 @@ def _view(settings: Settings, incident: str | None, lang: str) -> Any:
         return IncidentView.from_json(_read(Path(incident)), incident)
     plane = plane_of(settings)
     if incident is None:
-        found = list_incidents(plane, clock(), settings.profile)
+        found = [one for one in list_incidents(plane, clock(), settings.profile) if not one.of_people]
         if not found:
             raise UsageError(f"no incident in profile {settings.profile!r}", next_step="ops incident run")
         incident = found[0].id

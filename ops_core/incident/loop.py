@@ -149,7 +149,7 @@ def resume_incident(
         UsageError: there is no such incident, or it is of another profile.
     """
     with claimed(settings.state_dir, clock) as hold:
-        incident = Incidents(plane, clock, actor).get(incident_id)
+        incident = of_the_loop(Incidents(plane, clock, actor).get(incident_id))
         if incident.profile != settings.profile:
             raise UsageError(
                 f"the incident is of profile {incident.profile!r}",
@@ -169,7 +169,7 @@ def incident_view(
         UsageError: there is no such incident.
     """
     incidents = Incidents(plane, clock, ACTOR)
-    incident = incidents.get(incident_id)
+    incident = of_the_loop(incidents.get(incident_id))
     view = view_of(incident, incidents.events(incident_id), incidents.steps(incident_id), lang)
     return dataclasses.replace(view, state=shown_state(settings, incident).value)
 
@@ -179,8 +179,25 @@ def list_incidents(plane: ControlPlane, clock: Clock, profile: str | None = None
     return Incidents(plane, clock, ACTOR).listed(profile)
 
 
+def of_the_loop(incident: Incident) -> Incident:
+    """That incident, if it is one that the loop handles.
+
+    Raises:
+        UsageError: people handle it.
+    """
+    if incident.of_people:
+        raise UsageError(
+            "people handle that incident, not the loop",
+            where=f"incident {incident.id}",
+            next_step=f"ops incident show {incident.id}",
+        )
+    return incident
+
+
 def shown_state(settings: Settings, incident: Incident) -> State:
-    """The state to show: open is interrupted where nobody is at it."""
+    """The state to show: open is interrupted where the loop should be at it and is not."""
+    if incident.of_people:
+        return incident.state
     if incident.state is State.OPEN and not is_held(settings.state_dir):
         return State.INTERRUPTED
     return incident.state

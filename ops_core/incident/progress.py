@@ -21,10 +21,13 @@ from typing import Any
 from ops_core.budget import RECOVER_S
 from ops_core.clock import parse_instant
 from ops_core.errors import RecordError
+from ops_core.incident.events import AFTERWARDS, Event, Kind, State
 from ops_core.incident.looks import Look
 from ops_core.incident.words import reason
 from ops_core.remediation.plan import Plan
 from ops_core.verdict import Verdict
+
+__all__ = ["Act", "Attempt", "Event", "History", "Kind", "Next", "Round", "Stage", "State"]
 
 ROUNDS_MAX = 3
 LOOKS_MAX = 30
@@ -32,48 +35,6 @@ DECISIONS_MAX = 20
 CANDIDATES_MAX = 3
 CODES_SHOWN_MAX = 20
 GATE_OPEN = ("gate.real_enabled", None)
-
-
-class State(StrEnum):
-    """What an incident is, or came to."""
-
-    OPEN = "open"
-    RECOVERED = "recovered"
-    ESCALATED = "escalated"
-    REFUSED = "refused"
-    INTERRUPTED = "interrupted"
-
-
-class Kind(StrEnum):
-    """What an event tells of."""
-
-    OPENED = "opened"
-    OBSERVED = "observed"
-    DECIDED = "decided"
-    PLANNED = "planned"
-    UNPLANNED = "unplanned"
-    PERMITTED = "permitted"
-    REFUSED = "refused"
-    ARMED = "armed"
-    STEP = "step"
-    ACTED = "acted"
-    UNACTED = "unacted"
-    VERIFIED = "verified"
-    UNDONE = "undone"
-    UNDO_FAILED = "undo_failed"
-    INTERRUPTED = "interrupted"
-    CLOSED = "closed"
-    FILED = "filed"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """One thing that happened. `at` is ISO 8601 in UTC, `data` JSON values."""
-
-    seq: int
-    at: str
-    kind: Kind
-    data: Mapping[str, Any]
 
 
 class Stage(StrEnum):
@@ -212,7 +173,7 @@ class History:
     # -- understanding -------------------------------------------------------------------------------------------
 
     def _take(self, event: Event) -> None:
-        if self.end is not None and event.kind is not Kind.FILED:
+        if self.end is not None and event.kind not in AFTERWARDS:
             raise ValueError(f"{event.kind} after the end")
         handlers = {
             Kind.OPENED: self._observed,

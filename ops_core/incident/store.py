@@ -7,7 +7,7 @@ that take themselves for the one in charge only one can go on.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,7 +48,18 @@ AUDITED: Mapping[Kind, str] = {
     Kind.ARMED: "step.armed",
     Kind.INTERRUPTED: "incident.interrupted",
     Kind.CLOSED: "incident.closed",
+    Kind.DECLARED: "incident.declared",
+    Kind.UPDATED: "incident.updated",
+    Kind.ANSWERED: "incident.answered",
+    Kind.FINISHED: "incident.phase_finished",
+    Kind.NOTED: "incident.noted",
+    Kind.ATTACHED: "incident.attached",
+    Kind.REPORTED: "incident.reported",
+    Kind.ISSUE: "incident.issue",
+    Kind.CHANGELOG: "incident.changelog",
 }
+# The suite of incidents that people handle: the loop never looks for it, since a suite has a name.
+OF_PEOPLE = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +73,11 @@ class Incident:
     suite: str
     version: int
     data: Mapping[str, Any]
+
+    @property
+    def of_people(self) -> bool:
+        """Whether people handle it, not the loop."""
+        return self.suite == OF_PEOPLE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,30 +115,40 @@ class Incidents:
             StoreUnusable: it cannot be recorded.
         """
         now = self._clock.now()
-        row = Incident(
-            id=new_run_id(now),
-            opened_at=isoformat(now),
-            state=State.OPEN,
-            profile=settings.profile,
-            suite=suite,
-            version=0,
-            data={"drill": settings.drill, "targets": [target.name for target in settings.targets], **data},
-        )
+        row = self._row(settings, suite, data, now)
         with self._plane.transaction() as change:
-            change.execute(
-                insert(schema.incident).values(
-                    id=row.id,
-                    opened_at=row.opened_at,
-                    state=row.state.value,
-                    profile=row.profile,
-                    suite=row.suite,
-                    version=row.version,
-                    data=as_text(row.data),
-                )
-            )
+            self._insert(change, row)
             self.add_event(change, row.id, Kind.OPENED, {"look": look.to_json()}, now)
         self.added(row.id)
         return row
+
+    def declare(self, settings: Settings, key: str, told: Mapping[str, Any]) -> tuple[Incident, bool]:
+        """Open an incident that people handle, unless one of that key is open; and whether it was opened.
+
+        Args:
+            settings: the profile.
+            key: of two incidents with the same key one is open at a time; empty: it is like no other.
+            told: what it is about, as its first event keeps it.
+
+        Raises:
+            StoreUnusable: it cannot be recorded.
+        """
+        with self._plane.transaction() as change:
+            if key:
+                for found in self._open_of_people(change, settings.profile):
+                    if found.data.get("key") == key:
+                        return found, False
+            now = self._clock.now()
+            row = self._row(settings, OF_PEOPLE, {"key": key}, now)
+            self._insert(change, row)
+            self.add_event(change, row.id, Kind.DECLARED, told, now)
+        self.added(row.id)
+        return row, True
+
+    def open_of_people(self, profile: str) -> tuple[Incident, ...]:
+        """The open incidents that people handle, the oldest first."""
+        with self._plane.snapshot() as found:
+            return self._open_of_people(found, profile)
 
     def append(self, incident: str, kind: Kind, data: Mapping[str, Any]) -> None:
         """Record that something happened.
@@ -130,9 +156,26 @@ class Incidents:
         Raises:
             StoreUnusable: it cannot be recorded.
         """
-        with self._plane.transaction() as change:
-            self.add_event(change, incident, kind, data, self._clock.now())
-        self.added(incident)
+        self.append_all(incident, [(kind, data)])
+
+    def append_all(self, incident: str, told: Sequence[tuple[Kind, Mapping[str, Any]]]) -> None:
+        """Record several things that happened, all of them or none.
+
+        Raises:
+            StoreConflict: somebody else added something since the events were read.
+            StoreUnusable: they cannot be recorded.
+        """
+        if not told:
+            return
+        last = self._last.get(incident, 0)
+        try:
+            with self._plane.transaction() as change:
+                for kind, data in told:
+                    self.add_event(change, incident, kind, data, self._clock.now())
+                    self.added(incident)
+        except BaseException:
+            self._last[incident] = last
+            raise
 
     def plan(self, incident: str, plan: Plan, data: Mapping[str, Any]) -> None:
         """Record a plan with all its steps, those of the way back included."""
@@ -250,6 +293,32 @@ class Incidents:
             )
             for phase, idx, state, armed_at, ended_at, data in rows
         )
+
+    @staticmethod
+    def _row(settings: Settings, suite: str, data: Mapping[str, Any], now: datetime) -> Incident:
+        return Incident(
+            id=new_run_id(now),
+            opened_at=isoformat(now),
+            state=State.OPEN,
+            profile=settings.profile,
+            suite=suite,
+            version=0,
+            data={"drill": settings.drill, "targets": [target.name for target in settings.targets], **data},
+        )
+
+    @staticmethod
+    def _insert(change: Transaction, row: Incident) -> None:
+        values = {"id": row.id, "opened_at": row.opened_at, "state": row.state.value, "profile": row.profile}
+        change.execute(
+            insert(schema.incident).values(**values, suite=row.suite, version=row.version, data=as_text(row.data))
+        )
+
+    @staticmethod
+    def _open_of_people(found: Transaction, profile: str) -> tuple[Incident, ...]:
+        of_people = (_INCIDENT.c.suite == OF_PEOPLE, _INCIDENT.c.state == State.OPEN.value)
+        wanted = _SELECT.where(_INCIDENT.c.profile == profile, *of_people)
+        rows = found.execute(wanted.order_by(_INCIDENT.c.opened_at, _INCIDENT.c.id)).all()
+        return tuple(_incident(row) for row in rows)
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """Change the store, whatever the stop and the gate say: for records."""
