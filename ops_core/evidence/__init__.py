@@ -6,6 +6,14 @@ no secret: instruments redact before they build evidence.
 """
 
 from ops_core.evidence.base import STRICT, Evidence, EvidenceRecord, ValueEvidence, evidence_id
+from ops_core.evidence.foundations import (
+    BenchEvidence,
+    CertificateEvidence,
+    DatabaseEvidence,
+    DiskEvidence,
+    RedisEvidence,
+    SchemaEvidence,
+)
 from ops_core.evidence.operations import (
     Breach,
     ControlEvidence,
@@ -13,6 +21,14 @@ from ops_core.evidence.operations import (
     IntegrityEvidence,
     LiveFireEvidence,
     PreconditionSeen,
+)
+from ops_core.evidence.service import (
+    MetricsEvidence,
+    PayloadEvidence,
+    ReadyEvidence,
+    RequestIdEvidence,
+    SecretSeen,
+    SecretsEvidence,
 )
 from ops_core.evidence.systems import (
     CommandEvidence,
@@ -26,19 +42,31 @@ from ops_core.evidence.systems import (
 
 __all__ = [
     "STRICT",
+    "BenchEvidence",
     "Breach",
+    "CertificateEvidence",
     "CommandEvidence",
     "ControlEvidence",
     "DailyEvidence",
+    "DatabaseEvidence",
     "DeploymentEvidence",
+    "DiskEvidence",
     "Evidence",
     "EvidenceRecord",
     "GuardEvidence",
     "HttpEvidence",
     "IntegrityEvidence",
     "LiveFireEvidence",
+    "MetricsEvidence",
+    "PayloadEvidence",
     "PreconditionSeen",
     "ProcessEvidence",
+    "ReadyEvidence",
+    "RedisEvidence",
+    "RequestIdEvidence",
+    "SchemaEvidence",
+    "SecretSeen",
+    "SecretsEvidence",
     "StreamEvidence",
     "Timing",
     "ValueEvidence",
