@@ -150,6 +150,11 @@ def what_is_missing(target: Target) -> tuple[str, str] | None:
     return next(((key, other) for used, key, other, value in needed if used and not value), None)
 
 
+def dependencies_in(targets: Sequence[Target]) -> dict[str, tuple[str, ...]]:
+    """By target, the names of those it depends on directly; targets that depend on none are left out."""
+    return {target.name: target.depends_on for target in targets if target.depends_on}
+
+
 def order_of(targets: Sequence[Target]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The targets in an order in which each comes behind what it depends on, and those that are in a circle.
 

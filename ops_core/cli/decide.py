@@ -58,6 +58,8 @@ def decide(
         ]
         for line in table([row for row in rows if row[1]]):
             say(line)
+        for other in decision.dependents:
+            say(f"  because of {decision.target}: {other.target} {', '.join(other.findings)}")
         if decision.attributed:
             say(f"  also seen  {', '.join(decision.attributed)}")
     if advice is not None:

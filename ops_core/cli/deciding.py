@@ -25,6 +25,7 @@ def decided(settings: Settings, report: Path | None) -> tuple[Observation, tuple
     from ops_core.decision.match import decide
     from ops_core.observation.record import read_observation
     from ops_core.remediation.catalogue import load_catalogue
+    from ops_core.targets import dependencies_in
 
     observation = read_observation(report or settings.reports_dir / "observe" / "latest.json")
     catalogue = load_catalogue(settings)
@@ -34,5 +35,6 @@ def decided(settings: Settings, report: Path | None) -> tuple[Observation, tuple
         observation.facts,
         observation.unknown,
         parse_instant(observation.finished_at),
+        dependencies_in(settings.targets),
     )
     return observation, decisions, catalogue

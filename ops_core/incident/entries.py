@@ -107,6 +107,12 @@ class Teller:
                     "remediation": decision["candidates"][0] if decision["candidates"] else "-",
                 }
                 entries.append(_entry(event.at, "decided", params, cited))
+            for other in decision.get("dependents", ()):
+                params = {
+                    "target": str(decision["target"]),
+                    "codes": f"{other['target']} {', '.join(other['findings'])}",
+                }
+                entries.append(_entry(event.at, "attributed", params, tuple(other["evidence"]) or (self.label,)))
         return entries
 
     def _planned(self, event: Event) -> list[TimelineEntry]:

@@ -14,6 +14,7 @@ from ops_core.errors import OpsError
 from ops_core.observation.record import Judgement, Observation
 from ops_core.report.seen import FindingView, UnknownView
 from ops_core.report.terminal import Advice, Look, Result, verdict_lines
+from ops_core.targets import dependencies_in
 from ops_core.verdict import Judged, Verdict
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def _advice(observation: Observation, settings: Settings, invoked_from: Path) ->
         observation.facts,
         observation.unknown,
         parse_instant(observation.finished_at),
+        dependencies_in(settings.targets),
     )
     if decisions:
         return tuple(
@@ -98,6 +100,7 @@ def _advice(observation: Observation, settings: Settings, invoked_from: Path) ->
                 severity=decision.severity.value,
                 action=decision.actions,
                 command=_command(decision, settings, invoked_from),
+                dependents=tuple((other.target, other.findings) for other in decision.dependents),
             )
             for decision in decisions
         )

@@ -74,13 +74,17 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Advice:
-    """What was decided about one target: severity by key of `words.SEVERITIES`, and the command to type, if any."""
+    """What was decided about one target: severity by key of `words.SEVERITIES`, and the command to type, if any.
+
+    `dependents` are the targets that fail because of this one, each with its codes.
+    """
 
     target: str | None
     cause: Text
     severity: str
     action: Text
     command: str
+    dependents: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +185,7 @@ def _advice_rows(result: Result, look: Look) -> list[Row]:
     first, *others = result.advice
     rows = [Row(label=_("target"), value=first.target)] if first.target else []
     rows.append(Row(label=_("cause"), value=said(first.cause, look.spoken) or _("not known")))
+    rows += _dependent_rows(first, look)
     rows.append(severity_row(first.severity, look))
     rows.append(Row(label=_("action"), value=said(first.action, look.spoken) or _("a person decides")))
     if first.command:
@@ -188,10 +193,19 @@ def _advice_rows(result: Result, look: Look) -> list[Row]:
     for other in others[:LISTED_MAX]:
         urgency = _(words.SEVERITIES[other.severity])
         told = f"{other.target or '-'}: {said(other.cause, look.spoken) or _('not known')} ({urgency})"
-        rows.append(Row(label=_("also"), value=told))
+        rows += [Row(label=_("also"), value=told), *_dependent_rows(other, look)]
     if len(others) > LISTED_MAX:
         rows.append(Row(label=_("also"), value=_("%(num)s more in the record") % {"num": len(others) - LISTED_MAX}))
     return rows
+
+
+def _dependent_rows(advice: Advice, look: Look) -> list[Row]:
+    if not advice.dependents:
+        return []
+    _ = translator(look.spoken)
+    listed = "; ".join(f"{target} {', '.join(codes)}" for target, codes in advice.dependents)
+    told = _("because of %(target)s: %(findings)s") % {"target": advice.target or "-", "findings": listed}
+    return [Row(label=_("dependents"), value=told)]
 
 
 def _closing_rows(result: Result, look: Look) -> list[Row]:

@@ -89,6 +89,7 @@ TIMELINE: Mapping[str, str] = MappingProxyType(
         "detected": "Found %(codes)s",
         "unknown": "Could not see %(codes)s",
         "decided": "Decided by row %(row)s: %(severity)s, remediation %(remediation)s",
+        "attributed": "Because of %(target)s: %(codes)s",
         "undecided": "No row of the decision table matches %(codes)s: a person decides",
         "planned": "Planned %(steps)s steps of %(remediation)s, digest %(digest)s",
         "permitted": "The control plane permits %(remediation)s: %(reason)s",
@@ -107,7 +108,7 @@ TIMELINE: Mapping[str, str] = MappingProxyType(
         "note": "%(text)s",
     }
 )
-CODE = frozenset({"fault", "targets", "codes", "row", "remediation", "digest", "step", "command", "actor"})
+CODE = frozenset({"fault", "target", "targets", "codes", "row", "remediation", "digest", "step", "command", "actor"})
 # Parameters that are words of ours and are themselves translated.
 TRANSLATED: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
