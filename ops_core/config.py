@@ -22,6 +22,7 @@ from ops_core.operations import (
     PushTable,
     ScheduleTable,
     ServeTable,
+    SloTable,
     TradingTable,
 )
 from ops_core.tables import Source, build, read_toml
@@ -72,6 +73,7 @@ class Profile:
     push: PushTable = field(default_factory=PushTable)
     serve: ServeTable = field(default_factory=ServeTable)
     alerts: AlertsTable = field(default_factory=AlertsTable)
+    slo: SloTable = field(default_factory=SloTable)
     secrets: Mapping[str, SecretSource] = field(default_factory=dict)
     targets: Mapping[str, Any] = field(default_factory=dict)
 
@@ -114,6 +116,7 @@ class Settings:
     push: PushTable = field(default_factory=PushTable)
     serve: ServeTable = field(default_factory=ServeTable)
     alerts: AlertsTable = field(default_factory=AlertsTable)
+    slo: SloTable = field(default_factory=SloTable)
 
     @property
     def control_store(self) -> Path:
@@ -255,6 +258,7 @@ def load_settings(path: Path, profile: str | None = None, environ: Mapping[str, 
         push=chosen.push,
         serve=chosen.serve,
         alerts=chosen.alerts,
+        slo=chosen.slo,
         ca_file=_absolute(root, chosen.ca_file) if chosen.ca_file else None,
         budgets=chosen.budgets,
         secrets={name: replace(s, file=_absolute(root, s.file)) if s.file else s for name, s in chosen.secrets.items()},

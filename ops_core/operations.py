@@ -55,6 +55,30 @@ _WEEK = {
 }
 
 
+_SHARE = {"check": lambda v: 0 <= v <= 1, "allowed": "a share from 0 to 1"}
+_BELOW_ONE = {"check": lambda v: 0 < v < 1, "allowed": "a ratio between 0 and 1, such as 0.999"}
+_SUITES = {
+    "check": lambda v: 0 < len(v) == len(set(v)) and all(re.fullmatch(r"[a-z][a-z0-9_]{0,63}", one) for one in v),
+    "allowed": "suites, each once, such as observe",
+}
+_FINDINGS = {
+    "check": lambda v: 0 < len(v) == len(set(v)) and all(re.fullmatch(r"\w+(\.\w+)+", one) for one in v),
+    "allowed": "finding codes, each once, such as health.not_ok",
+}
+# What keeps a target from doing its work for others; a weak secret or a slow answer is trouble of another kind.
+AVAILABILITY_FINDINGS = (
+    "health.not_ok",
+    "live.not_ok",
+    "ready.not_ok",
+    "errors.rate_high",
+    "stream.silent",
+    "process.not_running",
+    "container.exited",
+    "database.unreachable",
+    "redis.unreachable",
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScheduleTable:
     """When a cycle is due: at that time of those days in that zone, and for `grace_minutes` after it."""
@@ -117,6 +141,41 @@ class AlertsTable:
     )
     observe: bool = True
     remediate: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SloTable:
+    """What is promised, and how it is told from what was recorded.
+
+    Attributes:
+        zone: whose clocks begin and end weeks and months.
+        suites: whose observations say whether a target was available.
+        counted: the findings that make a target unavailable; a target of which none was judged was not looked at.
+        observation_valid_s: how long an observation is worth something, if no other one of its suite comes before.
+        known_min: how much of a period has to be known before anything is called met, or left.
+        availability: promised of targets that promise nothing themselves (`slo_availability`).
+        mttr_max_s: recovery takes less than that in the mean.
+        automatic_recovery_min: more than that of all incidents recover without a person.
+        security_incidents_max: how many are accepted.
+        budget_days: the days up to now whose error budget decides about a rollout.
+    """
+
+    zone: str = field(default=ZONE_DEFAULT, metadata=_ZONE)
+    suites: tuple[str, ...] = field(default=("observe", "service"), metadata=_SUITES)
+    counted: tuple[str, ...] = field(default=AVAILABILITY_FINDINGS, metadata=_FINDINGS)
+    observation_valid_s: float = field(
+        default=600.0, metadata={"check": lambda v: 1 <= v <= 86_400, "allowed": "1 to 86400 seconds"}
+    )
+    known_min: float = field(default=0.9, metadata=_SHARE)
+    availability: float = field(default=0.999, metadata=_BELOW_ONE)
+    mttr_max_s: float = field(
+        default=300.0, metadata={"check": lambda v: 0 < v <= 604_800, "allowed": "up to 604800 seconds"}
+    )
+    automatic_recovery_min: float = field(default=0.95, metadata=_BELOW_ONE)
+    security_incidents_max: int = field(
+        default=0, metadata={"check": lambda v: 0 <= v <= 1000, "allowed": "0 to 1000 incidents"}
+    )
+    budget_days: int = field(default=30, metadata={"check": lambda v: 1 <= v <= 366, "allowed": "1 to 366 days"})
 
 
 @dataclass(frozen=True, kw_only=True)
