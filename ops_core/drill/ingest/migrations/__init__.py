@@ -1,0 +1,1 @@
+"""The steps of the schema, which Alembic loads by their path."""
