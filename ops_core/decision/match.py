@@ -42,8 +42,9 @@ class Decision:
     findings. `attributed` are the other findings of the target, which the decision is held to cover until the
     verification says otherwise; `unmatched` are those that no row knows. `unseen` are the codes of the target about
     which nothing could be seen. `dependents` are the targets that fail because of this one: they have no decision of
-    their own about those findings, and the decision is as urgent as the most urgent of them. `row_id` is None where no
-    row matches. `decide_by` and `recover_by` are ISO instants.
+    their own about those findings, and the decision is as urgent as the most urgent of them; `for_dependents` is the
+    remediation that steadies them where `remediation` does not help. `row_id` is None where no row matches. `decide_by`
+    and `recover_by` are ISO instants.
     """
 
     target: str | None
@@ -58,6 +59,7 @@ class Decision:
     severity: Severity
     category: str = ""
     remediation: str | None = None
+    for_dependents: str | None = None
     decide_by: str
     recover_by: str
     where: str = ""
@@ -90,6 +92,7 @@ class Decision:
             "severity": self.severity.value,
             "category": self.category,
             "remediation": self.remediation,
+            "for_dependents": self.for_dependents,
             "act_within_s": self.severity.act_within_s,
             "decide_by": self.decide_by,
             "recover_by": self.recover_by,
@@ -203,6 +206,7 @@ def _decide_one(
         severity=row.severity if row else UNMATCHED_SEVERITY,
         category=row.category if row else "",
         remediation=row.remediation if row else None,
+        for_dependents=row.for_dependents if row else None,
         decide_by=isoformat(at + timedelta(seconds=DECIDE_S)),
         recover_by=isoformat(at + timedelta(seconds=RECOVER_S)),
         where=row.where if row else "",

@@ -66,7 +66,8 @@ class Row:
     """One row: when all codes of `when` were found on one target and all facts of `given` were seen there.
 
     `cause` and `action` hold a text per language, English always among them. What an `independent` row speaks of never
-    comes from a target that this one depends on. `where` is `file:line`.
+    comes from a target that this one depends on. `for_dependents` is the remediation of the targets that depend on this
+    one, for when its own remediation did not help. `where` is `file:line`.
     """
 
     id: str
@@ -78,6 +79,7 @@ class Row:
     category: str
     remediation: str | None = None
     independent: bool = False
+    for_dependents: str | None = None
     where: str = ""
 
     def matches(self, codes: Collection[str], facts: Collection[str]) -> bool:
@@ -190,6 +192,13 @@ class _RowShape:
         },
     )
     independent: bool = False
+    for_dependents: str | None = field(
+        default=None,
+        metadata={
+            "check": lambda v: bool(_VERB.fullmatch(v)),
+            "allowed": "the name of a remediation for targets that depend on this one, such as enter_degraded_mode",
+        },
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,6 +255,7 @@ def _row(shape: _RowShape, source: Source, keys: tuple[str | int, ...], line: in
         category=shape.category,
         remediation=shape.remediation,
         independent=shape.independent,
+        for_dependents=shape.for_dependents,
         where=f"{source.path}:{line}",
     )
 

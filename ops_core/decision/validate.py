@@ -89,12 +89,13 @@ def _unknown_facts(row: Row, findings: Collection[str], facts: Collection[str]) 
 
 
 def _unknown_remediation(row: Row, remediations: Collection[str]) -> Iterator[Problem]:
-    if row.remediation is not None and row.remediation not in remediations:
-        yield Problem(
-            where=row.where,
-            what=f'row "{row.id}" names the remediation "{row.remediation}", which does not exist',
-            next_step=_one_of(row.remediation, remediations, "there are"),
-        )
+    for named in (row.remediation, row.for_dependents):
+        if named is not None and named not in remediations:
+            yield Problem(
+                where=row.where,
+                what=f'row "{row.id}" names the remediation "{named}", which does not exist',
+                next_step=_one_of(named, remediations, "there are"),
+            )
 
 
 def _hidden(table: DecisionTable) -> Iterator[Problem]:

@@ -109,9 +109,9 @@ class Look:
         """The facts of each target."""
         return {part.target: part.codes for part in self.facts}
 
-    def nodeids(self, target: str | None) -> tuple[str, ...]:
-        """The checks that found something bad about a target."""
-        return tuple(dict.fromkeys(b.nodeid for b in self.bad if b.target == target))
+    def nodeids(self, target: str | None, codes: Collection[str]) -> tuple[str, ...]:
+        """The checks that found something bad about a target, as far as they stand for one of these codes."""
+        return tuple(dict.fromkeys(b.nodeid for b in self.bad if b.target == target and b.code in codes))
 
     def cited(self, ids: Collection[str]) -> tuple[str, ...]:
         """Evidence ids with our label, as far as they are kept here; the label itself where none is."""

@@ -108,6 +108,7 @@ class Next:
     act: Act
     attempt: Attempt | None = None
     decision: int = -1
+    target: str | None = None
     remediation: str = ""
     state: State = State.OPEN
     reason: Mapping[str, Any] = field(default_factory=dict)
@@ -308,19 +309,19 @@ class History:
     def _next_attempt(self, current: Round, now: datetime) -> Next:
         tried = {(attempt.target, attempt.remediation) for attempt in self.attempts if attempt.armed}
         tried |= {(attempt.target, attempt.remediation) for attempt in current.attempts}
-        solved = {attempt.decision for attempt in current.attempts if attempt.stage is Stage.SOLVED}
+        solved = {(attempt.decision, attempt.target) for attempt in current.attempts if attempt.stage is Stage.SOLVED}
         named = False
         for index, decision in enumerate((current.decisions or [])[:DECISIONS_MAX]):
-            if index in solved:
+            if (index, decision["target"]) in solved:
                 continue
-            for remediation in decision["candidates"][:CANDIDATES_MAX]:
+            for target, remediation in _ways(decision):
                 named = True
-                if (decision["target"], remediation) in tried:
+                if (target, remediation) in tried:
                     continue
                 if now >= self.recover_by:
                     why = reason("time_over", minutes=f"{RECOVER_S / 60:g}", codes=_codes(current.look))
                     return self._close(State.ESCALATED, why)
-                return Next(act=Act.PLAN, decision=index, remediation=remediation)
+                return Next(act=Act.PLAN, decision=index, target=target, remediation=remediation)
         if any(attempt.armed for attempt in current.attempts):
             return self._look_again()
         key = "nothing_left" if named else "no_remediation"
@@ -339,6 +340,13 @@ class History:
     @staticmethod
     def _close(state: State, why: Mapping[str, Any]) -> Next:
         return Next(act=Act.CLOSE, state=state, reason=why)
+
+
+def _ways(decision: Mapping[str, Any]) -> list[tuple[str | None, str]]:
+    """What may be tried, in order: what answers the cause; where that did not help, what steadies its dependents."""
+    answers = [(decision["target"], remediation) for remediation in decision["candidates"][:CANDIDATES_MAX]]
+    steady = decision.get("for_dependents")
+    return [*answers, *((other["target"], steady) for other in decision.get("dependents", ()) if steady)]
 
 
 def _codes(look: Look) -> str:

@@ -21,6 +21,7 @@ from ops_core.decision.match import Decision, decide
 from ops_core.decision.table import DecisionTable
 from ops_core.errors import OpsError
 from ops_core.incident import files, words
+from ops_core.incident.asked import Asked, asked_again, codes_of
 from ops_core.incident.ledger import RefusedLedger, StepLedger
 from ops_core.incident.looks import DETECTION, VERIFICATION, Look, look_of
 from ops_core.incident.progress import DECISIONS_MAX, Attempt, History, Kind, Next, State
@@ -36,6 +37,8 @@ from ops_core.targets import dependencies_in
 from ops_core.verdict import Verdict
 
 POLL_PAUSE_S = 0.2
+# How long what failed because of a target gets to come back after it.
+DEPENDENTS_S = 20.0
 Observe = Callable[..., Launched]
 
 
@@ -107,13 +110,12 @@ class Stages:
         about = {
             "attempt": len(history.attempts) + 1,
             "decision": wanted.decision,
-            "target": decision["target"],
+            "target": wanted.target,
             "remediation": wanted.remediation,
         }
-        codes = tuple(dict.fromkeys([*decision["findings"], *decision["attributed"]]))
         try:
-            target = self.settings.target(str(decision["target"]))
-            context = gather(self.settings, target, self.guard.plane, codes)
+            target = self.settings.target(str(wanted.target))
+            context = gather(self.settings, target, self.guard.plane, codes_of(decision, wanted.target))
             plan = self.catalogue.get(wanted.remediation).plan(context)
         except OpsError as error:
             self.incidents.append(incident.id, Kind.UNPLANNED, {**about, "reason": error.what, "next": error.next_step})
@@ -150,8 +152,8 @@ class Stages:
 
     def verify(self, incident: Incident, history: History, attempt: Attempt) -> None:
         """Ask the checks that found the trouble again, until they are good or the time is over."""
-        nodeids = next(r.look.nodeids(attempt.target) for r in history.rounds if attempt in r.attempts)
-        if not nodeids:
+        asked = self._asked(history, attempt)
+        if not asked.nodeids:
             data = {"attempt": attempt.number, "good": True, "codes": [], "polls": 0}
             self.incidents.append(incident.id, Kind.VERIFIED, data)
             return
@@ -159,14 +161,16 @@ class Stages:
         until = self.clock.monotonic() + max(0.0, min(self.verify_s, left_s))
         folder = files.folder_of(self.settings, incident.id) / "verify"
         launched: Launched | None = None
-        polls = 0
+        polls, waits = 0, False
         while launched is None or launched.observation.verdict is not Verdict.HEALTHY:
+            if launched is not None and not waits and asked.helped(launched.observation):
+                until, waits = min(until, self.clock.monotonic() + DEPENDENTS_S), True
             if polls and self.clock.monotonic() >= until:
                 break
             if polls:
                 self.clock.sleep(POLL_PAUSE_S)
             polls += 1
-            launched = self._poll(launched, folder / f"{history.next_label()}-{polls}.json", nodeids, until)
+            launched = self._poll(launched, folder / f"{history.next_label()}-{polls}.json", asked.nodeids, until)
         if launched is None:
             raise ObservationFailed("the checks could not be asked again", where=str(folder))
         look = look_of(
@@ -179,7 +183,7 @@ class Stages:
         )
         self.incidents.append(incident.id, Kind.OBSERVED, {"look": look.to_json(), "attempt": attempt.number})
         codes = list(dict.fromkeys([bad.code for bad in look.bad] + [part.code for part in look.unseen]))
-        data = {"attempt": attempt.number, "good": look.healthy, "codes": codes, "polls": polls}
+        data = {"attempt": attempt.number, "good": asked.helped(launched.observation), "codes": codes, "polls": polls}
         self.incidents.append(incident.id, Kind.VERIFIED, data)
         self._say("verifying", verdict=look.verdict)
 
@@ -223,6 +227,11 @@ class Stages:
         files.log_line(self.settings, view_of(incident, beginning, (), self.lang), self.lang, self.say)
 
     # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _asked(self, history: History, attempt: Attempt) -> Asked:
+        made = next(one for one in history.rounds if attempt in one.attempts)
+        decision = (made.decisions or [])[attempt.decision]
+        return asked_again(made.look, decision, attempt.target, _plan_of(attempt).leaves)
 
     def _ledger(self, incident: Incident, attempt: Attempt, phase: str) -> StepLedger:
         return StepLedger(self.incidents, incident.id, attempt.number, phase, self.guard)
@@ -309,6 +318,7 @@ def _recorded(table: DecisionTable, decision: Decision, look: Look, facts: Seque
         "cause": dict(decision.causes),
         "action": dict(decision.actions),
         "candidates": list(candidates(table, decision, facts)),
+        "for_dependents": decision.for_dependents,
     }
 
 

@@ -78,6 +78,8 @@ _KINDS: Mapping[str, type[Any]] = {
     "process_stopped": ProcessStopped,
     "command_says": CommandSays,
 }
+# What plans say since a later version: as it counts where nothing is said.
+_LATER: Mapping[str, Any] = {"leaves": [], "two_keys": False}
 _KIND_OF = {cls: kind for kind, cls in _KINDS.items()}
 
 
@@ -105,7 +107,8 @@ class Plan:
     """Everything that one remediation will do to one target.
 
     `undo` are the steps of the way back; without them `no_undo` says why there is none. `summary` says what is done,
-    by language, English always among them.
+    by language, English always among them. `leaves` are codes that stay on purpose, such as a degraded readiness: they
+    are not asked about when it is verified. A plan with `two_keys` needs a window that permits this very plan.
     """
 
     remediation: str
@@ -115,6 +118,8 @@ class Plan:
     undo: tuple[Step, ...] = ()
     summary: Mapping[str, str] = field(hash=False)
     no_undo: Mapping[str, str] = field(default_factory=dict, hash=False)
+    leaves: tuple[str, ...] = ()
+    two_keys: bool = False
 
     def __post_init__(self) -> None:
         problem = _problem(self)
@@ -138,7 +143,9 @@ class Plan:
         Raises:
             RecordError: it is not such a record, or not the one that its digest names.
         """
-        raw = _table(value, {"schema", "digest", *_names(cls)}, where)
+        raw = _table(
+            {**_LATER, **value} if isinstance(value, dict) else value, {"schema", "digest", *_names(cls)}, where
+        )
         if raw["schema"] != SCHEMA:
             raise RecordError(f"the plan has schema {raw['schema']!r}", where=where, allowed=f"schema {SCHEMA}")
         try:
@@ -150,6 +157,8 @@ class Plan:
                 undo=tuple(_step(s, f"{where}.undo[{i}]") for i, s in enumerate(_list(raw["undo"], where))),
                 summary=_words(raw["summary"], f"{where}.summary"),
                 no_undo=_words(raw["no_undo"], f"{where}.no_undo"),
+                leaves=_texts(raw["leaves"], f"{where}.leaves"),
+                two_keys=raw["two_keys"],
             )
         except PlanInvalid as error:
             raise RecordError(error.what, where=where) from None
@@ -180,6 +189,9 @@ def _encode(plan: Plan) -> dict[str, Any]:
         "undo": [_encode_step(step) for step in plan.undo],
         "summary": dict(plan.summary),
         "no_undo": dict(plan.no_undo),
+        # Only where they say something: a plan that was recorded before there were any keeps its digest.
+        **({"leaves": list(plan.leaves)} if plan.leaves else {}),
+        **({"two_keys": True} if plan.two_keys else {}),
     }
 
 
@@ -201,6 +213,10 @@ def _problem(plan: Plan) -> str:
             return f"the {name} {values[name]!r} is not a name"
     if not isinstance(values["findings"], tuple) or not all(valid_code(code) for code in values["findings"]):
         return "findings is not a tuple of finding codes"
+    if not isinstance(values["leaves"], tuple) or not all(valid_code(code) for code in values["leaves"]):
+        return "leaves is not a tuple of finding codes"
+    if not isinstance(values["two_keys"], bool):
+        return "two_keys has to be True or False"
     return (
         _steps_problem("steps", values["steps"], 1) or _steps_problem("undo", values["undo"], 0) or _told_problem(plan)
     )
