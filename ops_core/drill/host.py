@@ -1,4 +1,4 @@
-"""The supervisord of an embedded stack: started on a leash, found again by others, and ended for certain."""
+"""The supervisord of a stack: started on a leash, found again by others, and ended for certain."""
 
 from __future__ import annotations
 
@@ -16,22 +16,13 @@ from pathlib import Path
 
 from ops_core.clock import Clock
 from ops_core.drill import sessions
-from ops_core.drill.layout import (
-    LOCK,
-    SERVICES,
-    SOCKET_PATH_MAX,
-    Layout,
-    supervisor_configuration,
-    write_private,
-)
 from ops_core.drill.supervision import Supervision, SupervisorError
 from ops_core.drill.waiting import Overdue, wait_until
+from ops_core.drill.work_dir import LOCK, SOCKET_PATH_MAX, WorkDir, write_private
 from ops_core.errors import UsageError
 
 STOP_S = 10.0
 LEASH = Path(__file__).resolve().parent / "leash.py"
-# Site packages, user directories and PYTHON* variables are nothing to the services; leaving them out is faster too.
-SERVICE_PYTHON = (sys.executable, "-I", "-S", "-B")
 # Nothing else of the operator's environment reaches the services: it may hold secrets.
 PASSED_ON = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "TMPDIR")
 
@@ -44,7 +35,7 @@ class Host:
         clock: tells the time and sleeps.
     """
 
-    def __init__(self, layout: Layout, clock: Clock) -> None:
+    def __init__(self, layout: WorkDir, clock: Clock) -> None:
         self._layout, self._clock = layout, clock
         self._process: subprocess.Popen[bytes] | None = None
         self._session = 0
@@ -77,7 +68,7 @@ class Host:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise UsageError(
-                    "an embedded stack runs there already",
+                    f"another {self._layout.KIND} runs there already",
                     where=str(self._layout.root),
                     next_step="take it down first (ops drill down), or name another directory",
                 ) from None
@@ -93,7 +84,7 @@ class Host:
         """
         self._remove_left_socket()
         self._socket_path = self._new_socket_path()
-        text = supervisor_configuration(self._layout, ports, self._socket_path, SERVICE_PYTHON)
+        text = self._layout.supervisor_text(ports, self._socket_path)
         write_private(self._layout.supervisor_conf, text)
         environ = {key: value for key, value in os.environ.items() if key in PASSED_ON}
         argv = [sys.executable, "-P", str(LEASH), "tied" if tied else "free", str(self._layout.supervisor_conf)]
@@ -120,7 +111,7 @@ class Host:
         """
         try:
             about = json.loads(self._layout.about_file.read_text(encoding="utf-8"))
-            ports = {name: int(about["ports"][name]) for name in SERVICES}
+            ports = {name: int(about["ports"][name]) for name in self._layout.SERVICES}
             self._socket_path, self._session = Path(about["socket"]), int(about["pid"])
             if self.supervision.pid() == self._session:
                 return ports
@@ -128,7 +119,9 @@ class Host:
             pass
         self._session = 0
         raise UsageError(
-            "no embedded stack runs there", where=str(self._layout.root), next_step="start one first: ops drill up"
+            f"no {self._layout.KIND} runs there",
+            where=str(self._layout.root),
+            next_step="start one first: ops drill up",
         )
 
     def detach(self) -> None:
@@ -157,7 +150,7 @@ class Host:
             except Overdue:
                 self._send(signal.SIGKILL)
             where = str(self._layout.root)
-            what = "the embedded stack does not end"
+            what = f"the {self._layout.KIND} does not end"
             wait_until(lambda: not self._send(signal.SIGKILL), self._clock, STOP_S, what, where=where)
             self._session = 0
         if self._process is not None:

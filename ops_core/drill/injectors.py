@@ -10,9 +10,9 @@ import http.client
 import shutil
 from collections.abc import Callable, Mapping
 
-from ops_core.drill.layout import GOOD_CONFIG, GOOD_RELEASE, swap_link
 from ops_core.drill.ports import HOST
 from ops_core.drill.stack import EmbeddedStack
+from ops_core.drill.work_dir import GOOD_CONFIG, GOOD_RELEASE, swap_link
 
 GUARD_PATH = "/api/revalidate/status"
 STREAM_PATH = "/api/thoughts/sse"

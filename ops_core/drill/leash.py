@@ -7,16 +7,18 @@ with O_ASYNC the kernel turns that into a signal; no thread of ours has to be aw
 
 The signal is SIGKILL: it works while supervisord is stopped or busy, and it works now. All that is left behind are its
 socket and its pid file, which the next start removes. The services are tied to supervisord in the same way
-(`services/base.py`), so they go down with it whatever kills it. This file is run by its path, so that it works wherever
-`ops_core` is imported from.
+(`services/base.py`, or `run` below for programs that are not ours), so they go down with it whatever kills it. This
+file is run by its path, so that it works wherever `ops_core` is imported from.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import pwd
 import select
 import signal
+import stat
 import sys
 import warnings
 
@@ -33,8 +35,25 @@ def tie(descriptor: int, signal_number: int) -> None:
         os.kill(os.getpid(), signal_number)
 
 
+def run(user: str, argv: list[str]) -> None:
+    """Tie this process to its standard input, become `user` unless that is empty, and then the program of `argv`.
+
+    The tie belongs to the open pipe and to the number of this process: both outlive the change.
+    """
+    if stat.S_ISFIFO(os.fstat(0).st_mode):
+        tie(0, signal.SIGKILL)
+    if user:
+        account = pwd.getpwnam(user)
+        os.initgroups(user, account.pw_gid)
+        os.setgid(account.pw_gid)
+        os.setuid(account.pw_uid)
+    os.execv(argv[0], argv)  # noqa: S606 - becoming the program is what this is for
+
+
 def main(arguments: list[str]) -> None:
-    """`leash.py tied|free CONFIGURATION`: become the supervisor of that configuration."""
+    """`leash.py tied|free CONFIGURATION`: become that supervisor; `leash.py run USER PROGRAM…`: become that program."""
+    if arguments[0] == "run":
+        run(arguments[1], arguments[2:])
     mode, configuration = arguments
     if mode == "tied":
         tie(0, signal.SIGKILL)

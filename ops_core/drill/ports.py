@@ -1,4 +1,4 @@
-"""The ports of an embedded stack: free ones by binding them, declared ones with a clear word about who has them.
+"""The ports of a stack: free ones by binding them, declared ones with a clear word about who has them.
 
 A port that was merely found free may be somebody else's a moment later. So it stays bound, without listening, as long
 as the stack lives: the kernel then gives it to nobody else, while the service may still bind it (SO_REUSEADDR on both
@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ops_core.drill.layout import SERVICES
+from ops_core.drill.work_dir import ServiceSpec
 from ops_core.errors import OpsError, UsageError
 
 HOST = "127.0.0.1"
@@ -34,14 +35,14 @@ class PortTaken(OpsError):
     """A port that the stack needs belongs to somebody else."""
 
 
-def declared_ports(environ: Mapping[str, str]) -> dict[str, int]:
+def declared_ports(environ: Mapping[str, str], services: Mapping[str, ServiceSpec] = SERVICES) -> dict[str, int]:
     """The ports that `ops.toml` declares: its defaults, or what the environment puts in their place.
 
     Raises:
         UsageError: a variable holds no port number.
     """
     ports = {}
-    for name, spec in SERVICES.items():
+    for name, spec in services.items():
         text = environ.get(spec.port_variable) or str(spec.port)
         if not text.isdecimal() or not 0 < int(text) < 65536:
             raise UsageError(
@@ -58,16 +59,18 @@ class Reservation:
 
     Args:
         ports: by service; None picks free ones.
+        services: what they are for.
 
     Raises:
         PortTaken: somebody else has one of them.
     """
 
-    def __init__(self, ports: Mapping[str, int] | None = None) -> None:
+    def __init__(self, ports: Mapping[str, int] | None = None, services: Mapping[str, ServiceSpec] = SERVICES) -> None:
         self._sockets: list[socket.socket] = []
+        self._services = services
         self.ports: dict[str, int] = {}
         try:
-            for name in SERVICES:
+            for name in services:
                 self.ports[name] = self._hold(name, ports[name] if ports else 0)
         except BaseException:
             self.release()
@@ -82,10 +85,10 @@ class Reservation:
             held.bind((HOST, port))
         except OSError as error:
             raise PortTaken(
-                f"port {port} of {SERVICES[service].target} cannot be used: {error.strerror}",
+                f"port {port} of {self._services[service].target} cannot be used: {error.strerror}",
                 where=f"{HOST}:{port}, {holder_of(port) or 'its holder cannot be seen from this account'}",
                 allowed="a port that nobody listens on",
-                next_step=f"stop its holder, or choose another port: export {SERVICES[service].port_variable}=…",
+                next_step=f"stop its holder, or choose another port: export {self._services[service].port_variable}=…",
             ) from None
         return int(held.getsockname()[1])
 

@@ -6,8 +6,8 @@ from embedded import get, guard, stream_says, well
 from ops_core.clock import SystemClock
 from ops_core.drill.fault import RESTART, ROLLBACK_CONFIG, ROLLBACK_RELEASE
 from ops_core.drill.faults import CATALOGUE, FAULTS
-from ops_core.drill.layout import GOOD_CONFIG, GOOD_RELEASE, swap_link
 from ops_core.drill.stack import EmbeddedStack
+from ops_core.drill.work_dir import GOOD_CONFIG, GOOD_RELEASE, swap_link
 
 CLOCK = SystemClock()
 

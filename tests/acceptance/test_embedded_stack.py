@@ -367,8 +367,8 @@ def test_a_service_that_does_not_come_up_is_named(tmp_path, monkeypatch):
 
 def test_a_supervisor_that_does_not_start_is_said(tmp_path, monkeypatch):
     """When supervisord ends at once, so does the waiting, and the error says where to look."""
-    from ops_core.drill import host
+    from ops_core.drill.layout import Layout
 
-    monkeypatch.setattr(host, "supervisor_configuration", lambda *_: "nonsense")
+    monkeypatch.setattr(Layout, "supervisor_text", lambda *_: "nonsense")
     with pytest.raises(OpsError, match="supervisord ended at once"):
         EmbeddedStack(tmp_path / "w").start()

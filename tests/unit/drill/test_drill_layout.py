@@ -10,16 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ops_core.drill.layout import (
-    GOOD_CONFIG,
-    GOOD_RELEASE,
-    SECRET,
-    SERVICES,
-    Layout,
-    spec_of,
-    supervisor_configuration,
-    swap_link,
-)
+from ops_core.drill.layout import SECRET, SERVICES, Layout, supervisor_configuration
+from ops_core.drill.work_dir import GOOD_CONFIG, GOOD_RELEASE, swap_link
 from ops_core.errors import UsageError
 
 PORTS = {"core": 1, "soul": 2, "dashboard": 3}
@@ -97,7 +89,7 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     (other / "thesis.txt").write_text("years of work")
-    with pytest.raises(UsageError, match="not an embedded stack: thesis"):
+    with pytest.raises(UsageError, match="not of the embedded stack: thesis"):
         Layout(other).lay_out(lambda: "s")
     assert [p.name for p in other.iterdir()] == ["thesis.txt"]
 
@@ -160,7 +152,7 @@ def test_a_link_always_points_somewhere(layout):
 def test_an_unknown_service_is_named_with_the_known_ones():
     """The error lists the services there are."""
     with pytest.raises(UsageError, match="no service 'web'") as caught:
-        spec_of("web")
+        Layout(Path("w")).spec_of("web")
     assert caught.value.allowed == "core, soul, dashboard"
 
 
