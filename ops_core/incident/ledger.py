@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, select, update
 
 from ops_core.clock import isoformat
 from ops_core.control import schema
+from ops_core.control.model import RemediationPermit
 from ops_core.control.problems import StoreConflict
 from ops_core.control.store import Transaction
 from ops_core.errors import RecordError
@@ -26,10 +27,23 @@ _STEP = schema.step
 
 
 class StepLedger:
-    """The steps of one attempt and phase (see `ops_core.remediation.runner.Ledger`)."""
+    """The steps of one attempt and phase (see `ops_core.remediation.runner.Ledger`).
 
-    def __init__(self, incidents: Incidents, incident: str, attempt: int, phase: str, guard: Guard) -> None:
+    Where there is a `permit`, the first step of the attempt is armed in the transaction that consumes the window which
+    permits it. Later steps and the way back belong to the same permission: the plan that was approved holds them all.
+    """
+
+    def __init__(
+        self,
+        incidents: Incidents,
+        incident: str,
+        attempt: int,
+        phase: str,
+        guard: Guard,
+        permit: RemediationPermit | None = None,
+    ) -> None:
         self._incidents = incidents
+        self._permit = permit
         self._incident, self._attempt, self._phase, self._guard = incident, attempt, phase, guard
 
     def recorded(self, index: int) -> Recorded:
@@ -45,17 +59,23 @@ class StepLedger:
             GuardRefused: acting is not permitted now; nothing was changed.
             StoreConflict: the step is not in the state that it was believed to be in.
         """
-        at = self._incidents.now()
         with self._guard.at_the_point_of_effect() as change:
+            # Once the store is ours: what others recorded before us bears no later time.
+            at = self._incidents.now()
             state, data = self._row(change, index)
             expected = StepState.ARMED if again else StepState.PLANNED
             if state is not expected:
                 raise StoreConflict(f"the step is {state}, not {expected}", where=self._where(index))
+            used = self._permit is not None and not self._begun(change)
+            if self._permit is not None and used:
+                self._guard.use_keys(change, self._permit, self._where(index), at)
             armings = [*data["armings"], {"at": isoformat(at), "reason": again}]
             self._set(change, index, expected, StepState.ARMED, {**data, "mark": dict(mark), "armings": armings})
             change.execute(update(_STEP).where(*self._this(index)).values(armed_at=isoformat(at)))
             self._event(change, Kind.ARMED, index, {"again": again, "command": data["command"]}, at)
         self._incidents.added(self._incident)
+        if used:
+            self._guard.plane.show()
 
     def finish(self, index: int, state: StepState, *, detail: str, elapsed_s: float | None) -> None:
         """Record what became of a step.
@@ -73,6 +93,15 @@ class StepLedger:
             told = {"state": state.value, "detail": detail, "command": data["command"], "elapsed_s": elapsed_s}
             self._event(change, Kind.STEP, index, told, at)
         self._incidents.added(self._incident)
+
+    def _begun(self, found: Transaction) -> bool:
+        """Whether any step of this attempt was ever armed."""
+        first = self._attempt * STEPS_PER_ATTEMPT
+        of_attempt = (_STEP.c.idx >= first, _STEP.c.idx < first + STEPS_PER_ATTEMPT)
+        armed = select(_STEP.c.idx).where(
+            _STEP.c.incident_id == self._incident, *of_attempt, _STEP.c.armed_at.is_not(None)
+        )
+        return found.execute(armed.limit(1)).one_or_none() is not None
 
     def _row(self, found: Transaction, index: int) -> tuple[StepState, dict[str, Any]]:
         row = found.execute(select(_STEP.c.state, _STEP.c.data).where(*self._this(index))).one_or_none()

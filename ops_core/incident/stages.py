@@ -128,7 +128,9 @@ class Stages:
 
     def permit(self, incident: Incident, attempt: Attempt) -> None:
         """Ask the guard, for people: what counts is its answer at the moment of use."""
-        found = self.guard.permission()
+        found, plan = self.guard.permission(), _plan_of(attempt)
+        if found.allowed and plan.two_keys:
+            found = self.guard.keys_permission(plan.permit)
         data = {"attempt": attempt.number, "code": found.code, "reason": found.reason, "next": found.next_step}
         self.incidents.append(incident.id, Kind.PERMITTED if found.allowed else Kind.REFUSED, data)
         detail = found.reason + (f" (next: {found.next_step})" if found.next_step and not found.allowed else "")
@@ -234,7 +236,9 @@ class Stages:
         return asked_again(made.look, decision, attempt.target, _plan_of(attempt).leaves)
 
     def _ledger(self, incident: Incident, attempt: Attempt, phase: str) -> StepLedger:
-        return StepLedger(self.incidents, incident.id, attempt.number, phase, self.guard)
+        plan = _plan_of(attempt)
+        permit = plan.permit if plan.two_keys else None
+        return StepLedger(self.incidents, incident.id, attempt.number, phase, self.guard, permit)
 
     def _applied(self, steps: Sequence[Step], ledger: StepLedger) -> Applied:
         """Carry out steps as a work that the emergency stop knows of."""

@@ -62,7 +62,7 @@ def facts(found: Transaction, settings: Settings, now: datetime, tested: SelfTes
     return FireFacts(
         self_test=tested.result,
         self_test_seen=tested.seen,
-        offer=offer(found, settings, window.permit.run_id if window else NO_RUN),
+        offer=offer(found, settings, (window.run_id if window else None) or NO_RUN),
         request_problem=request_problem(found, settings, REQUEST_TYPE),
         keys_problem=keys_problem(found, window, now) if window else "",
         calendar=calendar_of(settings.trading, f"profiles.{settings.profile}.trading"),

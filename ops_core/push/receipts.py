@@ -223,7 +223,7 @@ def _blocked(settings: Settings, judged: Judgement, actor: str, authorised: bool
     return {
         "schema": SCHEMA,
         "fire_id": "B-" + new_run_id(at),
-        "run_id": state.window.permit.run_id if state.window else None,
+        "run_id": state.window.run_id if state.window else None,
         "window_id": state.window.id if state.window else None,
         "profile": settings.profile,
         "asof": isoformat(at),

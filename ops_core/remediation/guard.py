@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ops_core.control.model import Permission
+from ops_core.control.model import Permission, RemediationPermit, two_keys
 from ops_core.control.service import ControlPlane
 from ops_core.control.store import Transaction
-from ops_core.errors import Refused
+from ops_core.errors import OpsError, Refused
 
 if TYPE_CHECKING:
     from ops_core.control.running import Work
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
 ALLOWED = "allowed"
 STOPPED = "stopped"
 DRY_RUN = "dry_run"
+TWO_KEYS = "two_keys"
 WORK = "remediation"
 
 
 class GuardRefused(Refused):
-    """The guard said no. `code` is the stable word for why: `stopped`, `dry_run` or `mock_only`."""
+    """The guard said no. `code` is the stable word for why: `stopped`, `dry_run`, `mock_only` or `two_keys`."""
 
     def __init__(self, permission: Permission) -> None:
         super().__init__(permission.reason, where="control plane", next_step=permission.next_step)
@@ -80,6 +82,45 @@ class Guard:
             raise GuardRefused(
                 Permission(allowed=False, code=code, reason=refusal.what, next_step=refusal.next_step)
             ) from None
+
+    def keys_permission(self, permit: RemediationPermit) -> Permission:
+        """Whether an open window permits this plan now, for people. Never raises; what cannot be known is no."""
+        from ops_core.control.people import keys_problem
+
+        now = self.plane.clock.now()
+        try:
+            with self.plane.snapshot() as found:
+                state = found.state
+                proof = keys_problem(found, state.window, now) if state.window else ""
+        except OpsError as error:
+            return Permission(allowed=False, code=TWO_KEYS, reason=error.what, next_step=error.next_step)
+        problem = two_keys.two_keys_problem(state, permit, proof, now)
+        if not problem:
+            return Permission(allowed=True, code=ALLOWED, reason="two people approved exactly this plan")
+        return Permission(
+            allowed=False,
+            code=TWO_KEYS,
+            reason=f"{permit.remediation} of {permit.target} needs two keys: {problem}",
+            next_step=two_keys.next_step(state, permit, now),
+        )
+
+    def use_keys(self, change: Transaction, permit: RemediationPermit, use: str, at: datetime) -> None:
+        """Consume the window that permits this plan, in the transaction in which its first step is armed.
+
+        Raises:
+            GuardRefused: no window permits it; nothing was changed.
+        """
+        from ops_core.control.people import keys_problem
+
+        state = change.state
+        proof = keys_problem(change, state.window, at) if state.window else ""
+        try:
+            after = two_keys.consume(state, permit, proof, use, self.plane.actor, at)
+        except Refused as refusal:
+            no = Permission(allowed=False, code=TWO_KEYS, reason=refusal.what, next_step=refusal.next_step)
+            raise GuardRefused(no) from None
+        told = {"plan_digest": permit.plan_digest, "use": use}
+        change.put_state(after, at=at, actor=self.plane.actor, action="window.consumed", detail=told)
 
     def begin_work(self, until: ExitStack) -> Work:
         """Register the work that arms steps, until that ends: an emergency stop ends it before it is acknowledged.

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ops_core.config import LANGUAGES
+from ops_core.control.model import RemediationPermit
 from ops_core.errors import OpsError, RecordError
 from ops_core.finding import valid_code
 from ops_core.targets import NAME
@@ -131,6 +132,11 @@ class Plan:
         """SHA-256 over the canonical JSON of everything in the plan, in hexadecimal."""
         text = json.dumps(_encode(self), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
         return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+    @property
+    def permit(self) -> RemediationPermit:
+        """What a window has to permit for this plan."""
+        return RemediationPermit(remediation=self.remediation, target=self.target, plan_digest=self.digest)
 
     def to_json(self) -> dict[str, Any]:
         """JSON values; `from_json` makes an equal plan of them."""

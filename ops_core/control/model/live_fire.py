@@ -159,6 +159,8 @@ def external_send(state: ControlState, now: datetime) -> str:
         and sender_on(state, now)
         and state.sender.channel is not Channel.CONSOLE_ONLY
         and is_active(state, now)
+        and state.window is not None
+        and isinstance(state.window.permit, Permit)
     )
     return ALLOWED if allowed else FORBIDDEN
 
@@ -201,23 +203,27 @@ def _window_problem(state: ControlState, facts: FireFacts, now: datetime) -> str
     if window is None:
         return "no window was requested"
     status = window_status(window, now)
+    permit, offer = window.permit, facts.offer
+    if not isinstance(permit, Permit):
+        return f"{status}, but for {permit.remediation} of {permit.target}"
     if status is WindowStatus.REQUESTED:
         return f"REQUESTED, {len(window.approvals)} of 2 keys given"
     if status is not WindowStatus.ACTIVE:
         return f"{status} {instant_text(window.closed_at or window.expires_at)}"
-    if facts.keys_problem:
-        return f"ACTIVE, but {facts.keys_problem}"
-    if facts.request_problem:
-        return f"ACTIVE, but {facts.request_problem}"
-    permit, offer = window.permit, facts.offer
+    problem = facts.keys_problem or facts.request_problem or _offer_problem(state, permit, offer, now)
+    return f"ACTIVE, but {problem}" if problem else ""
+
+
+def _offer_problem(state: ControlState, permit: Permit, offer: Permit, now: datetime) -> str:
+    """What of that which would be sent now is not what was approved."""
     if (permit.message_ids, permit.outbox_digest) != (offer.message_ids, offer.outbox_digest):
-        return "ACTIVE, but the outbox is not the one that was approved"
+        return "the outbox is not the one that was approved"
     if permit.allowlist_digest != offer.allowlist_digest:
-        return "ACTIVE, but the allowlist is not the one that was approved"
+        return "the allowlist is not the one that was approved"
     if (permit.channel, permit.destination) != (offer.channel, offer.destination):
-        return "ACTIVE, but channel or destination is not the one that was approved"
+        return "channel or destination is not the one that was approved"
     if sender_on(state, now) and state.sender.channel is not permit.channel:
-        return f"ACTIVE, but it permits {permit.channel} and the sender is on {state.sender.channel}"
+        return f"it permits {permit.channel} and the sender is on {state.sender.channel}"
     return ""
 
 

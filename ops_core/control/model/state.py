@@ -136,6 +136,22 @@ class Permit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RemediationPermit:
+    """What a window permits where it is not for a live fire: one remediation of one target, by exactly this plan.
+
+    `plan_digest` covers every step, its outcome and the way back.
+    """
+
+    remediation: str
+    target: str
+    plan_digest: str
+
+    def as_dict(self) -> dict[str, object]:
+        """As JSON values."""
+        return {"remediation": self.remediation, "target": self.target, "plan_digest": self.plan_digest}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Window:
     """Time-boxed permission for one real run, good in `[requested_at, expires_at)`.
 
@@ -150,12 +166,17 @@ class Window:
     requested_at: datetime
     expires_at: datetime
     reason: str
-    permit: Permit
+    permit: Permit | RemediationPermit
     permit_digest: str
     approvals: tuple[Approval, ...] = ()
     closed_at: datetime | None = None
     closed_by: str = ""
     closed_reason: str = ""
+
+    @property
+    def run_id(self) -> str | None:
+        """Of the one live fire that it permits; None where it permits something else."""
+        return self.permit.run_id if isinstance(self.permit, Permit) else None
 
     def as_dict(self) -> dict[str, object]:
         """As JSON values."""
@@ -301,14 +322,7 @@ def _window(values: Mapping[str, object]) -> Window:
         requested_at=_needed(values, "requested_at"),
         expires_at=_needed(values, "expires_at"),
         reason=read_reason(values, "reason"),
-        permit=Permit(
-            run_id=read_text(permit, "run_id"),
-            message_ids=_message_ids(permit),
-            outbox_digest=read_text(permit, "outbox_digest"),
-            allowlist_digest=read_text(permit, "allowlist_digest", empty=True),
-            channel=_channel(permit),
-            destination=read_text(permit, "destination", empty=True),
-        ),
+        permit=_permit(permit),
         permit_digest=read_text(values, "permit_digest"),
         approvals=tuple(_approval(approval) for approval in approvals),
         closed_at=read_instant(values, "closed_at"),
@@ -317,6 +331,23 @@ def _window(values: Mapping[str, object]) -> Window:
     )
     _check_window(window)
     return window
+
+
+def _permit(values: Mapping[str, object]) -> Permit | RemediationPermit:
+    if "plan_digest" in values:
+        return RemediationPermit(
+            remediation=read_text(values, "remediation"),
+            target=read_text(values, "target"),
+            plan_digest=read_text(values, "plan_digest"),
+        )
+    return Permit(
+        run_id=read_text(values, "run_id"),
+        message_ids=_message_ids(values),
+        outbox_digest=read_text(values, "outbox_digest"),
+        allowlist_digest=read_text(values, "allowlist_digest", empty=True),
+        channel=_channel(values),
+        destination=read_text(values, "destination", empty=True),
+    )
 
 
 def _check_window(window: Window) -> None:

@@ -19,6 +19,7 @@ from ops_core.control.model.state import (
     Approval,
     ControlState,
     Permit,
+    RemediationPermit,
     Window,
     WindowStatus,
 )
@@ -34,6 +35,7 @@ from ops_core.control.model.texts import (
 from ops_core.errors import Refused, UsageError
 
 PURPOSE = "live_fire"
+REMEDIATION_PURPOSE = "remediation"
 REQUEST_COMMAND = "ops window request --reason … --for 60m"
 APPROVE_COMMAND = "ops approve"
 REVOKE_COMMAND = "ops window revoke --reason …"
@@ -67,7 +69,7 @@ def permit_text(window: Window, store_id: str) -> str:
     """The text that approvals sign: canonical JSON of everything the window permits, of no other store and window."""
     return json.dumps(
         {
-            "purpose": PURPOSE,
+            "purpose": PURPOSE if isinstance(window.permit, Permit) else REMEDIATION_PURPOSE,
             "store": store_id,
             "window": window.id,
             "requested_by": window.requested_by,
@@ -89,7 +91,7 @@ def permit_digest(window: Window, store_id: str) -> str:
 
 def request_window(
     state: ControlState,
-    permit: Permit,
+    permit: Permit | RemediationPermit,
     *,
     window_id: str,
     store_id: str,
@@ -122,20 +124,7 @@ def request_window(
             allowed="one open window at a time",
             next_step=f"{REVOKE_COMMAND}, or use it",
         )
-    if not permit.message_ids:
-        raise Refused(
-            "there is nothing to send, so there is nothing to approve",
-            where="outbox",
-            allowed="at least one message that is PENDING",
-            next_step="ops outbox add --text …",
-        )
-    if len(permit.message_ids) > OUTBOX_MAX:
-        raise Refused(
-            f"{len(permit.message_ids)} messages are too many for one window",
-            where="outbox",
-            allowed=f"at most {OUTBOX_MAX}",
-            next_step="ops outbox withdraw …",
-        )
+    _refuse_empty(permit)
     at = whole_ms(now)
     window = Window(
         id=window_id,
@@ -174,7 +163,7 @@ def approve(
             next_step="look at the window, then approve what it shows",
         )
     if window.status is WindowStatus.ACTIVE:
-        raise Refused("both keys are given already", where=f"window {window.id}", next_step="ops live-fire run")
+        raise Refused("both keys are given already", where=f"window {window.id}", next_step=_use(window))
     if _same_person(operator, public_key, window.requested_by, window.requester_key):
         raise Refused(
             f"{operator} requested the window and cannot approve it",
@@ -230,6 +219,33 @@ def close(state: ControlState, status: WindowStatus, reason: str, actor: str, no
         closed_reason=tidy(reason, status.value, REASON_MAX_CHARS),
     )
     return replace(state, window=closed)
+
+
+def _use(window: Window) -> str:
+    """What is typed to use a window."""
+    if isinstance(window.permit, Permit):
+        return "ops live-fire run"
+    return f"ops remediate {window.permit.remediation} --target {window.permit.target} --apply"
+
+
+def _refuse_empty(permit: Permit | RemediationPermit) -> None:
+    """A window for messages needs some, and not too many; what a remediation does is in its plan."""
+    if isinstance(permit, RemediationPermit):
+        return
+    if not permit.message_ids:
+        raise Refused(
+            "there is nothing to send, so there is nothing to approve",
+            where="outbox",
+            allowed="at least one message that is PENDING",
+            next_step="ops outbox add --text …",
+        )
+    if len(permit.message_ids) > OUTBOX_MAX:
+        raise Refused(
+            f"{len(permit.message_ids)} messages are too many for one window",
+            where="outbox",
+            allowed=f"at most {OUTBOX_MAX}",
+            next_step="ops outbox withdraw …",
+        )
 
 
 def _check_person(name: str, public_key: str) -> None:

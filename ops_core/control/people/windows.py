@@ -11,7 +11,15 @@ from datetime import datetime
 
 from ops_core.clock import isoformat, new_run_id
 from ops_core.control import tickets
-from ops_core.control.model import KEYS_NEEDED, ControlState, Permit, Window, WindowStatus, window
+from ops_core.control.model import (
+    KEYS_NEEDED,
+    ControlState,
+    Permit,
+    RemediationPermit,
+    Window,
+    WindowStatus,
+    window,
+)
 from ops_core.control.people.keys import signature_ok
 from ops_core.control.people.names import fold_name
 from ops_core.control.people.operators import known_operator
@@ -31,7 +39,7 @@ class _NothingToNoteError(Exception):
 
 def request_window(
     plane: ControlPlane,
-    offer: Callable[[Transaction], Permit],
+    offer: Callable[[Transaction], Permit | RemediationPermit],
     *,
     operator: str,
     reason: str,
@@ -41,7 +49,8 @@ def request_window(
 
     Args:
         plane: the control plane.
-        offer: what would be sent, looked up in the store; asked again in the transaction that records it.
+        offer: what is to be permitted, such as what would be sent, looked up in the store; asked again in the
+            transaction that records it.
         operator: the name of who asks, known by a key or a token.
         reason: why; one line of at most 500 characters.
         duration_s: how long it stays open, in whole seconds, at most 8 hours.
