@@ -1,0 +1,236 @@
+"""The work directory of a service stack.
+
+releases/ingest/{v1,…}/ingest/  copies of the service;      current -> v1
+config/ingest/{1.env,…}         its environment files;      current.env -> 1.env
+schema/alembic.ini, migrations/ what the database is brought up to date with
+secrets/{POSTGRES_PASSWORD,…}   the operator's own copies
+redis.conf  ports.json  place   what the servers were given, and where PostgreSQL's files are
+effects.log  supervisord.conf  stack.json  stack.lock  logs/
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from ops_core.drill import servers
+from ops_core.drill.ports import HOST
+from ops_core.drill.work_dir import (
+    GOOD_CONFIG,
+    GOOD_RELEASE,
+    ServiceSpec,
+    WorkDir,
+    supervisor_head,
+    supervisor_program,
+    swap_link,
+    write_private,
+)
+from ops_core.errors import UsageError
+
+DATABASE, REDIS, INGEST, LOAD = "database", "redis", "ingest", "load"
+ACCOUNT = "ingest"
+PASSWORD, API_KEY, JWT_SECRET = "POSTGRES_PASSWORD", "API_KEY", "JWT_SECRET"
+SECRETS = (PASSWORD, API_KEY, JWT_SECRET)
+SOURCE = Path(__file__).resolve().parent / "ingest"
+LOAD_SCRIPT = Path(__file__).resolve().parent / "load.py"
+SCHEMA_FILES = ("alembic.ini", "migrations")
+SERVICES = {
+    spec.name: spec
+    for spec in (
+        ServiceSpec(name=DATABASE, target=DATABASE, port=5442, port_variable="OPS_POSTGRES_PORT", health_path=""),
+        ServiceSpec(name=REDIS, target=REDIS, port=6389, port_variable="OPS_REDIS_PORT", health_path=""),
+        ServiceSpec(
+            name=INGEST, target=INGEST, port=8100, port_variable="OPS_INGEST_PORT", health_path="/health/ready"
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class ServiceLayout(WorkDir):
+    """Paths and versions of one work directory."""
+
+    KIND: ClassVar[str] = "service stack"
+    SERVICES: ClassVar[Mapping[str, ServiceSpec]] = SERVICES
+
+    @property
+    def schema(self) -> Path:
+        """The `alembic.ini` of the schema."""
+        return self.root / "schema" / "alembic.ini"
+
+    @property
+    def versions(self) -> Path:
+        """The steps of the schema."""
+        return self.root / "schema" / "migrations" / "versions"
+
+    @property
+    def log_file(self) -> Path:
+        """The log of the service."""
+        return self.root / "logs" / f"{INGEST}.log"
+
+    @property
+    def place(self) -> Path | None:
+        """Where PostgreSQL's files are; None where there are none."""
+        try:
+            return Path((self.root / "place").read_text(encoding="utf-8").strip())
+        except OSError:
+            return None
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The ports of this stack, by service."""
+        ports: dict[str, int] = json.loads((self.root / "ports.json").read_text(encoding="utf-8"))
+        return ports
+
+    def secret(self, name: str) -> str:
+        """The operator's copy of a secret."""
+        return (self.root / "secrets" / name).read_text(encoding="utf-8").strip()
+
+    def database_url(self) -> str:
+        """The address of the service's database, without a password."""
+        return f"postgresql://{ACCOUNT}@{HOST}:{self.ports[DATABASE]}/{ACCOUNT}"
+
+    def lay_out(self, ports: Mapping[str, int], new_secret: Callable[[], str]) -> None:
+        """Write everything a stack starts from: a fresh cluster, known good versions in force. Secrets are kept.
+
+        Raises:
+            UsageError: the directory holds something else, or a program is missing.
+            OpsError: there is no cluster to be had.
+        """
+        self.claim()
+        for folder in ("secrets", "logs", f"releases/{INGEST}", f"config/{INGEST}"):
+            (self.root / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name in SECRETS:
+            file = self.root / "secrets" / name
+            if not file.is_file() or not file.read_text(encoding="utf-8").strip():
+                write_private(file, new_secret() + "\n")
+        write_private(self.root / "ports.json", json.dumps(dict(ports)) + "\n")
+        write_private(self.root / "redis.conf", servers.redis_configuration(ports[REDIS], self.root))
+        write_private(self.effects_log, "")
+        self.make_good(INGEST)
+        self.restore_schema()
+        self.remove_cluster()
+        place = servers.new_place(self.root / "postgres")
+        write_private(self.root / "place", f"{place}\n")
+        servers.new_cluster(place, ACCOUNT, self.secret(PASSWORD))
+
+    def remove_cluster(self) -> None:
+        """Remove PostgreSQL's files, if there are any."""
+        place = self.place
+        if place is not None:
+            servers.remove_place(place, self.root)
+            (self.root / "place").unlink(missing_ok=True)
+
+    def restore_schema(self) -> None:
+        """The steps of the schema as they are shipped, and no others."""
+        folder = self.schema.parent
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+        for name, content in _shipped().items():
+            if name.split("/")[0] in SCHEMA_FILES:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_bytes(content)
+
+    def make_good(self, service: str) -> None:
+        if service != INGEST:
+            return
+        release, config = self.release_link(INGEST), self.config_link(INGEST)
+        if _content(release.with_name(GOOD_RELEASE) / SOURCE.name) != _shipped():
+            shutil.rmtree(release.with_name(GOOD_RELEASE), ignore_errors=True)
+            self.write_release(GOOD_RELEASE, {})
+        if self.read_config(INGEST) != self.good_settings(INGEST):
+            config.with_name(GOOD_CONFIG).unlink(missing_ok=True)
+            self.write_config(INGEST, GOOD_CONFIG, self.good_settings(INGEST))
+        swap_link(release, GOOD_RELEASE)
+        swap_link(config, GOOD_CONFIG)
+        for other in release.parent.iterdir():
+            if other.name not in (GOOD_RELEASE, release.name):
+                shutil.rmtree(other, ignore_errors=True)
+        for other in config.parent.iterdir():
+            if other.name not in (GOOD_CONFIG, config.name):
+                other.unlink(missing_ok=True)
+
+    def good_settings(self, service: str) -> dict[str, str]:
+        if service != INGEST:
+            return {}
+        return {
+            "DATABASE_URL": self.database_url(),
+            "REDIS_URL": f"redis://{HOST}:{self.ports[REDIS]}/0",
+            **{name: self.secret(name) for name in SECRETS},
+            "INGEST_MAX_BATCH_ITEMS": "100",
+            "MAX_REQUEST_BODY_BYTES": "65536",
+            "DEGRADED_MODE": "0",
+            "RATE_LIMIT_PER_MINUTE": "6000",
+        }
+
+    def write_release(self, name: str, patch: Mapping[str, str]) -> Path:
+        """Write a release: the shipped code with other passages in some places. It is not in force yet.
+
+        Raises:
+            UsageError: a passage does not occur exactly once, the result is not Python, or the name is taken.
+        """
+        final = self.release_link(INGEST).parent / name
+        if final.exists():
+            raise UsageError(f"there is a release {name} of {INGEST} already", where=str(final))
+        files = _patched(_shipped(), patch)
+        draft = final.with_name(f".{name}.draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        for path, content in files.items():
+            (draft / SOURCE.name / path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            (draft / SOURCE.name / path).write_bytes(content)
+        draft.rename(final)
+        return final
+
+    def supervisor_text(self, ports: Mapping[str, int], socket_path: Path) -> str:
+        place = self.place or self.root / "postgres"
+        python = (sys.executable, "-I", "-B")
+        serve = str(self.release_link(INGEST) / SOURCE.name / "serve.py")
+        config = str(self.config_link(INGEST))
+        ingest = (*python, serve, "--port", str(ports[INGEST]), "--env-file", config, "--ledger", str(self.effects_log))
+        url = f"http://{HOST}:{ports[INGEST]}/api/ingest"
+        load = (sys.executable, "-I", "-S", "-B", str(LOAD_SCRIPT), url, str(self.root / "secrets" / API_KEY))
+        redis = (servers.program("redis-server"), str(self.root / "redis.conf"))
+        lines = [
+            *supervisor_head(self, socket_path),
+            # Fast shutdown: what waits for clients to go away would wait for the service's pool.
+            *supervisor_program(
+                self, DATABASE, servers.postgres_argv(place, ports[DATABASE], self.root), stop_signal="INT", stop_s=5
+            ),
+            *supervisor_program(self, REDIS, servers.leashed("", redis), stop_s=3),
+            *supervisor_program(self, INGEST, servers.leashed("", ingest), stop_s=4),
+            *supervisor_program(self, LOAD, servers.leashed("", load), autostart=False),
+        ]
+        return "\n".join(lines) + "\n"
+
+
+def _shipped() -> dict[str, bytes]:
+    return _content(SOURCE)
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    """The files below a folder by their relative path, compiled Python aside."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def _patched(files: Mapping[str, bytes], patch: Mapping[str, str]) -> dict[str, bytes]:
+    patched = dict(files)
+    for old, new in patch.items():
+        holding = [name for name, content in patched.items() if old.encode() in content]
+        if len(holding) != 1 or patched[holding[0]].count(old.encode()) != 1:
+            raise UsageError(f"the passage does not occur exactly once: {old!r}", where=str(SOURCE))
+        name = holding[0]
+        patched[name] = patched[name].replace(old.encode(), new.encode())
+        try:
+            compile(patched[name], name, "exec")
+        except SyntaxError as error:
+            raise UsageError(f"the patched code is not Python: {error}", where=name) from None
+    return patched
