@@ -51,6 +51,7 @@ class SecretSource:
 
     env: str | None = field(default=None, metadata=NAMED)
     file: Path | None = None
+    env_file: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +160,11 @@ def read_secret(settings: Settings, name: str, environ: Mapping[str, str] | None
             raise SecretMissing(f"the secret {name} has no value", where=f"file {source.file}")
         return value
     variable = source.env or name
+    if source.env_file is not None:
+        value = _in_env_file(source.env_file, variable)
+        if not value:
+            raise SecretMissing(f"the secret {name} has no value", where=f"{variable}= in file {source.env_file}")
+        return value
     value = (os.environ if environ is None else environ).get(variable, "").strip()
     if not value:
         raise SecretMissing(
@@ -167,6 +173,16 @@ def read_secret(settings: Settings, name: str, environ: Mapping[str, str] | None
             next_step=f"export {variable}=…",
         )
     return value
+
+
+def _in_env_file(path: Path, variable: str) -> str:
+    """What the last line `VARIABLE=…` of a file says, which is what a service that reads it gets; empty without one."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    pairs = (line.partition("=") for line in reversed(lines) if not line.lstrip().startswith("#"))
+    return next((value.strip() for key, _, value in pairs if key.strip() == variable), "")
 
 
 def known_secrets(settings: Settings) -> dict[str, str]:
@@ -261,9 +277,14 @@ def load_settings(path: Path, profile: str | None = None, environ: Mapping[str, 
         slo=chosen.slo,
         ca_file=_absolute(root, chosen.ca_file) if chosen.ca_file else None,
         budgets=chosen.budgets,
-        secrets={name: replace(s, file=_absolute(root, s.file)) if s.file else s for name, s in chosen.secrets.items()},
+        secrets={name: _rooted_secret(root, secret) for name, secret in chosen.secrets.items()},
         targets=tuple(_rooted(root, target) for target in targets),
     )
+
+
+def _rooted_secret(root: Path, secret: SecretSource) -> SecretSource:
+    file, env_file = (_absolute(root, path) if path else None for path in (secret.file, secret.env_file))
+    return replace(secret, file=file, env_file=env_file)
 
 
 def _target(name: str, raw: object, source: Source, keys: tuple[str | int, ...], env: Mapping[str, str]) -> Target:

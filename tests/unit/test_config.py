@@ -278,6 +278,19 @@ def test_secrets_come_from_where_they_are_said_to(tmp_path: Path) -> None:
     ]
 
 
+def test_a_secret_may_stand_in_the_file_that_a_service_is_started_with(tmp_path: Path) -> None:
+    """The last line of its name, or of the variable that `env` names, counts; comments and other names do not."""
+    text = HEAD + "[profiles.default.secrets]\nA = { env_file = 'f' }\nB = { env_file = 'f', env = 'OTHER' }\n"
+    settings = load(tmp_path, text)
+    (tmp_path / "f").write_text("A=old\nXA=no\n A = new=er \n#A=commented\nOTHER=b\n")
+    assert [read_secret(settings, name, {"A": "never"}) for name in ("A", "B")] == ["new=er", "b"]
+    for content in ("A=\n", "#A=1\n", None):
+        (tmp_path / "f").write_text(content) if content else (tmp_path / "f").unlink()
+        with pytest.raises(SecretMissing) as error:
+            read_secret(settings, "A", {"A": "never"})
+        assert error.value.where == f"A= in file {tmp_path}/f"
+
+
 def test_a_secret_without_value_says_where_it_was_looked_for(tmp_path: Path) -> None:
     """The place, never a value; an empty one, or one that cannot be read, is none."""
     settings = load(tmp_path, SECRETS)

@@ -8,8 +8,8 @@ is a tenth; with `DEGRADED_MODE=1` writes are refused with 503. Anything else is
 
 `GET /metrics`: requests and their durations.
 
-`POST /api/ingest` takes `{"items": [...]}`, `GET /api/items?limit=N` gives the newest items; both from callers with
-`X-API-Key` or `Authorization: Bearer`.
+`POST /api/ingest` takes `{"items": [...]}` from callers with `X-API-Key` or `Authorization: Bearer`. `GET
+/api/items?limit=N` gives the newest items to anybody.
 """
 
 from __future__ import annotations
@@ -80,16 +80,16 @@ class Service:
             return 503, {"status": "degraded", "reason": reason, "away": away, "documented": True}
         return 200, {"status": "ready"}
 
-    def admit(self, request: Request) -> None:
+    def admit(self, request: Request, *, strangers: bool = False) -> None:
         """Let a request pass, or not.
 
         Raises:
-            Problem: the caller is a stranger, or calls too often.
+            Problem: the caller is a stranger where strangers are not let in, or calls too often.
         """
         caller = caller_of(dict(request.headers.raw), self.options.api_key, self.options.jwt_secret, time.time())
-        if caller is None:
+        if caller is None and not strangers:
             raise Problem(401, "UNAUTHORIZED", "needs X-API-Key, or Authorization: Bearer with a token that is good")
-        verdict = self.rates.ask(caller)
+        verdict = self.rates.ask(caller or "anyone")
         if not verdict.passes:
             raise Problem(429, "RATE_LIMITED", "too many requests in this minute", verdict.retry_after_s)
 
@@ -184,7 +184,7 @@ def _add_routes(app: FastAPI, service: Service, registry: CollectorRegistry) -> 
 
     @app.get("/api/items")
     def items(request: Request) -> dict[str, Any]:
-        service.admit(request)
+        service.admit(request, strangers=True)
         return {"items": service.store.newest(_limit_in(request.query_params.get("limit")))}
 
 
