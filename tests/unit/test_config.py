@@ -126,7 +126,7 @@ FILE_RULES = [
     ("[profiles.default.budgets.probes]\nhealth = 'x'\n" + HEAD, "expected a number, found text",
      ":2, profiles.default.budgets.probes.health", ""),
     ("[profiles.default.secrets]\nA = 'value'\n" + HEAD, "expected a table, found text", ":2, profiles.default.secrets.A", ""),
-    ("[profiles.default.secrets.A]\nvalue = 'x'\n" + HEAD, "unknown key 'value'", ":2, profiles.default.secrets.A.value", "env, file"),
+    ("[profiles.default.secrets.A]\nvalue = 'x'\n" + HEAD, "unknown key 'value'", ":2, profiles.default.secrets.A.value", "env, env_file, file"),
     ("[profiles.default.secrets.A]\nenv = 'A B'\n" + HEAD, "'A B' is not allowed here", ":2, profiles.default.secrets.A.env", "letters"),
     ("x = \n", "ops.toml is not valid TOML: Invalid value (at line 1, column 5)", "", ""),
     ("a = 1\na = 2\n", "ops.toml is not valid TOML: Cannot overwrite a value (at line 2, column 6)", "", ""),
