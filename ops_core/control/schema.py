@@ -194,7 +194,7 @@ work = Table(
     "work",
     metadata,
     Column("id", Text, primary_key=True),
-    _text("kind"),  # cycle, live_fire, remediation
+    _text("kind"),  # cycle, live_fire, remediation, rollout
     _text("host"),
     _text("boot_id"),
     Column("pid", Integer, nullable=False),

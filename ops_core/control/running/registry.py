@@ -27,7 +27,7 @@ from ops_core.errors import OpsError, Refused
 ASK_S = 0.1
 ASK_STORE_S = 0.5
 SWEEP_S = 0.5
-KINDS = ("cycle", "live_fire", "remediation")
+KINDS = ("cycle", "live_fire", "remediation", "rollout")
 STOPPED = "ended by the emergency stop"
 DONE = "ended"
 FAILED = "ended by an error"
@@ -42,7 +42,7 @@ class Work:
 
     Attributes:
         id: what it is called in the store.
-        kind: cycle, live_fire or remediation.
+        kind: cycle, live_fire, remediation or rollout.
         environ: the environment that every child must be given: its mark is how the emergency stop finds the child.
     """
 
@@ -84,7 +84,7 @@ def registered(plane: ControlPlane, kind: str, *, environ: Mapping[str, str] = o
 
     Args:
         plane: the control plane that may stop it.
-        kind: cycle, live_fire or remediation.
+        kind: cycle, live_fire, remediation or rollout.
         environ: what children would be given without us.
 
     Raises:
