@@ -19,6 +19,7 @@ from ops_core.control.location import location_of
 from ops_core.control.reading import read_last_good
 from ops_core.errors import OpsError
 from ops_core.targets import Target
+from ops_core.temporary import temporary_of
 
 FILES_MAX = 50_000
 READ_BYTES = 1 << 20
@@ -98,6 +99,9 @@ def remember_good(settings: Settings, target: Target, clock: Clock) -> list[str]
         if link is None:
             continue
         version = version_in_force(link)
+        if temporary_of(version.name) is not None:
+            # It is meant for a while: whatever goes well under it, nobody wants to be rolled back to it.
+            continue
         digest = digest_of(version.path)
         if known is None or (known.name, known.digest) != (version.name, digest):
             # Only now: mostly there is nothing new to record, and every observation would pay for the import.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from ops_core import temporary
 from ops_core.evidence.base import STRICT, Evidence
 
 
@@ -188,9 +189,10 @@ class DeploymentEvidence(Evidence):
         found = []
         if self.release_good is not None and self.release != self.release_good:
             found.append("release.unproven")
-        if self.config_good is not None and self.config != self.config_good:
+        config = self.config or ""
+        if self.config_good is not None and temporary.lasting(config) != self.config_good:
             found.append("config.unproven")
-        return tuple(found)
+        return (*found, *(temporary.FACTS[kind] for kind in temporary.kinds_of(config)))
 
     def explain(self) -> str:
         return (

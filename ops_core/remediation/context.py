@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from ops_core.config import Settings
@@ -15,8 +16,11 @@ from ops_core.control.deployments import NoVersion, digest_of
 from ops_core.control.service import ControlPlane
 from ops_core.errors import OpsError
 from ops_core.remediation.drivers import Driver, DriverUnanswered, ProcessState, driver_for
+from ops_core.remediation.overlay import BYTES_MAX
 from ops_core.remediation.plan import LinkPointsTo, PlanRefused, Step, as_text
+from ops_core.remediation.schema import SchemaInForce, schema_in_force
 from ops_core.targets import Target
+from ops_core.temporary import temporary_of
 
 SWAP_S = 10.0
 DRAFT = ".ops-next"
@@ -43,6 +47,9 @@ class Deployed:
         good_digest: the digest of its content then.
         digest_now: the digest of its content now; None where it is missing or cannot be read, for the reason `problem`.
         exists: whether the version in force is there.
+        content: the text of a configuration in force; None where it is no text file, or too large to be one.
+        base_digest: where the version in force is temporary: the digest of what it was made from, as that is now; None
+            where that is missing or cannot be read, for the reason `base_problem`.
     """
 
     kind: str
@@ -53,6 +60,9 @@ class Deployed:
     digest_now: str | None = None
     problem: str = ""
     exists: bool = True
+    content: str | None = field(default=None, repr=False)
+    base_digest: str | None = None
+    base_problem: str = ""
 
     @property
     def in_force(self) -> str | None:
@@ -94,7 +104,8 @@ class Deployed:
 class PlanContext:
     """Everything a planner may use. `process` is None where the driver cannot tell, for the reason `process_problem`.
 
-    `findings` are the codes that the decision rests on, or covers, about this target.
+    `findings` are the codes that the decision rests on, or covers, about this target. `schema` is asked only by who
+    needs it: a database that is away must not hold up another plan.
     """
 
     target: Target
@@ -104,6 +115,8 @@ class PlanContext:
     process_problem: str = ""
     release: Deployed | None = None
     config: Deployed | None = None
+    now: datetime | None = None
+    schema: Callable[[], SchemaInForce] | None = None
 
     def required_driver(self) -> Driver:
         """The driver.
@@ -184,6 +197,8 @@ def gather(settings: Settings, target: Target, plane: ControlPlane, findings: Se
         process_problem=problem,
         release=_deployed("release", target, target.release_link, plane),
         config=_deployed("config", target, target.config_link, plane),
+        now=plane.clock.now(),
+        schema=lambda: schema_in_force(settings, target),
     )
 
 
@@ -262,10 +277,33 @@ def _deployed(kind: str, target: Target, link: Path | None, plane: ControlPlane)
     if text is None:
         return Deployed(kind=kind, link=link, text=None, problem=problem, exists=False)
     found = Deployed(kind=kind, link=link, text=text, exists=link.exists())
+    if kind == "config":
+        found = _with_content(found)
     if good is None:
         return found
     digest, problem = _attempt(lambda: digest_of(link.parent / found.text_for(good.name)))
     return replace(found, good=good.name, good_digest=good.digest, digest_now=digest, problem=problem)
+
+
+def _with_content(found: Deployed) -> Deployed:
+    """What a planner that makes a temporary configuration, or takes one away, has to know beside that."""
+    known = temporary_of(found.in_force or "")
+    content, _ = _attempt(lambda: _read_text(found.link))
+    if known is None:
+        return replace(found, content=content)
+    digest, problem = _attempt(lambda: digest_of(found.link.parent / found.text_for(known.base)))
+    return replace(found, content=content, base_digest=digest, base_problem=problem)
+
+
+def _read_text(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(BYTES_MAX + 1)
+    if len(content) > BYTES_MAX:
+        raise OSError(0, "it is too large")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise OSError(0, "it is not UTF-8") from None
 
 
 def _name_in(text: str) -> str:

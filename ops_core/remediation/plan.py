@@ -72,12 +72,21 @@ class CommandSays:
     yes: bool
 
 
-Outcome = LinkPointsTo | ProcessRunning | ProcessStopped | CommandSays
+@dataclass(frozen=True, kw_only=True)
+class FileHolds:
+    """The file is there and its content has this SHA-256."""
+
+    path: str
+    sha256: str
+
+
+Outcome = LinkPointsTo | ProcessRunning | ProcessStopped | CommandSays | FileHolds
 _KINDS: Mapping[str, type[Any]] = {
     "link_points_to": LinkPointsTo,
     "process_running": ProcessRunning,
     "process_stopped": ProcessStopped,
     "command_says": CommandSays,
+    "file_holds": FileHolds,
 }
 # What plans say since a later version: as it counts where nothing is said.
 _LATER: Mapping[str, Any] = {"leaves": [], "two_keys": False}

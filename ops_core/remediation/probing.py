@@ -9,6 +9,7 @@ has no such mark.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +20,15 @@ from typing import Any
 from ops_core.remediation.drivers import DriverUnanswered, ProcessState
 from ops_core.remediation.drivers.command import ask
 from ops_core.remediation.drivers.supervisor import ENDED, RUNNING, SupervisorDriver
-from ops_core.remediation.plan import CommandSays, LinkPointsTo, Outcome, ProcessRunning, ProcessStopped, shown
+from ops_core.remediation.plan import (
+    CommandSays,
+    FileHolds,
+    LinkPointsTo,
+    Outcome,
+    ProcessRunning,
+    ProcessStopped,
+    shown,
+)
 
 Mark = Mapping[str, Any]
 
@@ -54,6 +63,8 @@ def look(outcome: Outcome, folder: Path) -> Seen:
             return _link(outcome)
         if isinstance(outcome, CommandSays):
             return _command(outcome, folder)
+        if isinstance(outcome, FileHolds):
+            return _file(outcome)
         return _process(outcome, SupervisorDriver(Path(outcome.conf), outcome.name).state())
     except DriverUnanswered as error:
         return Seen(answer=Answer.CANNOT_TELL, detail=error.what, mark={})
@@ -92,6 +103,18 @@ def _command(outcome: CommandSays, folder: Path) -> Seen:
     said = ask(outcome.argv, folder)
     answer = Answer.HOLDS if said is outcome.yes else Answer.HOLDS_NOT
     return Seen(answer=answer, detail=f"{shown(outcome.argv)} says {'yes' if said else 'no'}", mark={})
+
+
+def _file(outcome: FileHolds) -> Seen:
+    try:
+        with Path(outcome.path).open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return Seen(answer=Answer.HOLDS_NOT, detail=f"{outcome.path} is not there", mark={})
+    except OSError as error:
+        return Seen(answer=Answer.CANNOT_TELL, detail=f"{outcome.path}: {error.strerror}", mark={})
+    answer = Answer.HOLDS if found == outcome.sha256 else Answer.HOLDS_NOT
+    return Seen(answer=answer, detail=f"{outcome.path} has the content {found[:12]}", mark={})
 
 
 def _process(outcome: ProcessRunning | ProcessStopped, found: ProcessState) -> Seen:

@@ -1,0 +1,256 @@
+"""The schema of a target's database: which revision is in force, what it declares of itself, and one step either way.
+
+    python -P -m ops_core.remediation.schema ACT --config FILE --profile NAME --target NAME --from REVISION --to OTHER
+
+ACT is `at`, `downgrade` or `upgrade`. A migration is read as text and never imported: what it declares has to stand
+there as a literal. The step itself is `python -m alembic downgrade -1` (or `upgrade +1`), run only while exactly the
+revision that was planned for is in force. The password is in no argument: it is read where the configuration says, and
+handed on in the environment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import configparser
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ops_core.config import Settings, load_settings, read_secret
+from ops_core.errors import OpsError
+from ops_core.remediation.drivers import DriverUnanswered
+from ops_core.remediation.plan import PlanRefused
+from ops_core.targets import Target
+
+CONNECT_S = 5
+FILES_MAX = 2000
+FILE_MAX_BYTES = 1 << 20
+BASE = "base"
+# What the runner takes for "nobody can tell": see `drivers.command.NO_ANSWER_FROM`.
+EXIT_CANNOT_TELL = 127
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchemaInForce:
+    """One revision as the database has it and its file declares it.
+
+    Attributes:
+        config: the `ops.toml`, and `profile` the profile in it, with which this can be looked up again.
+        profile: see `config`.
+        revision: what the database says is in force.
+        before: what was in force before it; `base` where it is the first.
+        reversible: whether it declares that its downgrade takes back all that it did.
+        data_safe: whether it declares that nobody loses data by that.
+        where: its file.
+    """
+
+    config: Path
+    profile: str
+    revision: str
+    before: str
+    reversible: bool
+    data_safe: bool
+    where: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declared:
+    """What a migration says of itself. `before` is None where it follows none, or several."""
+
+    revision: str
+    before: str | None
+    several: bool
+    reversible: bool
+    data_safe: bool
+    where: str
+
+
+def schema_in_force(settings: Settings, target: Target) -> SchemaInForce:
+    """The revision in force at a target's database.
+
+    Raises:
+        PlanRefused: the target has no migrations, the database cannot be asked, or no file is that revision.
+    """
+    where = f"target {target.name}"
+    if target.migrations is None or not target.database_url:
+        raise PlanRefused(f"{target.name} has no migrations", where=where, next_step="set migrations in ops.toml")
+    try:
+        revision = revision_now(settings, target)
+    except DriverUnanswered as error:
+        raise PlanRefused(error.what, where=where, next_step="see to the database first; then ops observe") from None
+    if revision is None:
+        raise PlanRefused(f"no migration was ever applied to the database of {target.name}", where=where)
+    declared = declarations(script_folder(target.migrations))
+    found = declared.get(revision)
+    if found is None:
+        raise PlanRefused(
+            f"no migration is the revision in force, {revision}",
+            where=str(target.migrations),
+            next_step="bring its file back: only it knows how to undo itself",
+        )
+    if found.several:
+        raise PlanRefused(f"{revision} joins several revisions: there is no single step back", where=found.where)
+    return SchemaInForce(
+        config=settings.path,
+        profile=settings.profile,
+        revision=revision,
+        before=found.before or BASE,
+        reversible=found.reversible,
+        data_safe=found.data_safe,
+        where=found.where,
+    )
+
+
+def revision_now(settings: Settings, target: Target) -> str | None:
+    """The revision that the database says is in force; None where it knows of none.
+
+    Raises:
+        DriverUnanswered: it cannot be asked, or says that several are.
+    """
+    import psycopg
+
+    try:
+        password = read_secret(settings, target.database_password) if target.database_password else None
+        with psycopg.connect(
+            target.database_url or "", password=password, connect_timeout=CONNECT_S, autocommit=True
+        ) as connection:
+            connection.execute(f"SET statement_timeout = {CONNECT_S * 1000}")
+            known = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
+            if known is None or known[0] is None:
+                return None
+            rows = connection.execute("SELECT version_num FROM alembic_version LIMIT 2").fetchall()
+    except psycopg.Error as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DriverUnanswered(f"the database cannot be asked: {said}", where=f"target {target.name}") from None
+    except OpsError as error:
+        raise DriverUnanswered(error.what, where=error.where) from None
+    if len(rows) > 1:
+        raise DriverUnanswered("several revisions are in force at once", where=f"target {target.name}")
+    return str(rows[0][0]) if rows else None
+
+
+def script_folder(ini: Path) -> Path:
+    """The folder of migrations that an `alembic.ini` names.
+
+    Raises:
+        PlanRefused: it cannot be read, or names none.
+    """
+    parser = configparser.ConfigParser(defaults={"here": str(ini.parent)})
+    try:
+        with ini.open(encoding="utf-8") as file:
+            parser.read_file(file)
+        named = parser.get("alembic", "script_location")
+    except (OSError, UnicodeDecodeError, configparser.Error) as error:
+        said = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise PlanRefused(f"the migrations are not known: {said}", where=str(ini)) from None
+    return (ini.parent / named).resolve()
+
+
+def declarations(folder: Path) -> dict[str, Declared]:
+    """What every migration of a folder declares, by revision.
+
+    Raises:
+        PlanRefused: there are too many, one is not Python, or two are the same revision.
+    """
+    found: dict[str, Declared] = {}
+    files = sorted((folder / "versions").rglob("*.py"))
+    if len(files) > FILES_MAX:
+        raise PlanRefused(f"more than {FILES_MAX} migrations", where=str(folder))
+    for file in files:
+        declared = _declared(file)
+        if declared is None:
+            continue
+        if declared.revision in found:
+            raise PlanRefused(f"two migrations are the revision {declared.revision}", where=str(file))
+        found[declared.revision] = declared
+    return found
+
+
+def _declared(file: Path) -> Declared | None:
+    try:
+        with file.open("rb") as opened:
+            tree = ast.parse(opened.read(FILE_MAX_BYTES), filename=str(file))
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        said = getattr(error, "strerror", None) or getattr(error, "msg", None) or str(error)
+        raise PlanRefused(f"a migration cannot be read: {said}", where=str(file)) from None
+    said = _literals(tree)
+    revision, before = said.get("revision"), said.get("down_revision")
+    if not isinstance(revision, str):
+        return None
+    return Declared(
+        revision=revision,
+        before=before if isinstance(before, str) else None,
+        several=not (before is None or isinstance(before, str)) or "down_revision" not in said,
+        # Exactly True: nothing that merely counts as true is a promise.
+        reversible=said.get("reversible") is True,
+        data_safe=said.get("data_safe") is True,
+        where=str(file),
+    )
+
+
+def _literals(tree: ast.Module) -> Mapping[str, Any]:
+    """The names of a module that are set once, to a literal."""
+    found: dict[str, Any] = {}
+    twice: set[str] = set()
+    for node in ast.walk(tree):
+        names = [one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)]
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node in tree.body and len(names) == 1:
+            try:
+                value = ast.literal_eval(node.value) if node.value is not None else None
+            except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+                value = ...
+            twice.update(names if names[0] in found else ())
+            found[names[0]] = value
+        elif isinstance(node, ast.stmt) and node not in tree.body and not isinstance(node, ast.FunctionDef):
+            twice.update(names)
+    return {name: value for name, value in found.items() if name not in twice}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`at`: 0 where `--to` is in force, 1 where another revision is, 127 where nobody can tell. Else take the step."""
+    parser = argparse.ArgumentParser(prog="ops_core.remediation.schema")
+    parser.add_argument("act", choices=("at", "downgrade", "upgrade"))
+    for name in ("config", "profile", "target", "from", "to"):
+        parser.add_argument(f"--{name}", required=True, dest=f"{name}_")
+    asked = parser.parse_args(arguments)
+    try:
+        settings = load_settings(Path(asked.config_), asked.profile_)
+        target = settings.target(asked.target_)
+        now = revision_now(settings, target) or BASE
+    except OpsError as error:
+        sys.stderr.write(f"{error.what}\n")
+        return EXIT_CANNOT_TELL
+    sys.stdout.write(f"the revision {now} is in force\n")
+    if asked.act == "at":
+        return 0 if now == asked.to_ else 1
+    if now == asked.to_:
+        return 0
+    if now != asked.from_:
+        sys.stderr.write(f"planned for {asked.from_}: nothing was done\n")
+        return 2
+    return _alembic(settings, target, asked.act)
+
+
+def _alembic(settings: Settings, target: Target, act: str) -> int:
+    ini, environ = target.migrations, dict(os.environ)
+    if ini is None:
+        return 2
+    environ["DATABASE_URL"] = target.database_url or ""
+    if target.database_password:
+        # Under the name by which the configuration knows it, and the one by which every client of PostgreSQL does.
+        password = read_secret(settings, target.database_password)
+        environ.update({target.database_password: password, "PGPASSWORD": password})
+    step = "-1" if act == "downgrade" else "+1"
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "alembic", "-c", str(ini), act, step], cwd=ini.parent, env=environ, check=False
+    )
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
