@@ -33,11 +33,11 @@ SCHEMA = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Day:
-    """One local day of a target, `spent_s` being the bad seconds from the beginning of the period to its end."""
+    """One local day of a target; `so_far` is from the beginning of the period to the end of this day."""
 
     day: date
     availability: Availability
-    spent_s: float
+    so_far: Availability
     begun: bool
 
 
@@ -240,7 +240,7 @@ def _days(timeline: Timeline, period: Period, until: datetime) -> tuple[Day, ...
         Day(
             day=day,
             availability=Availability(totals=timeline.totals(start, min(end, until))),
-            spent_s=timeline.totals(period.start, min(end, until)).bad.total_seconds(),
+            so_far=Availability(totals=timeline.totals(period.start, min(end, until))),
             begun=start < until,
         )
         for day, start, end in period.days()
