@@ -24,6 +24,7 @@ from ops_core.temporary import temporary_of
 FILES_MAX = 50_000
 READ_BYTES = 1 << 20
 OBSERVER = "observation"
+KINDS = ("release", "config", "schema")
 
 
 class NoVersion(OpsError):
@@ -84,14 +85,23 @@ def digest_of(path: Path) -> str:
     return total.hexdigest()
 
 
-def remember_good(settings: Settings, target: Target, clock: Clock) -> list[str]:
-    """Record the release and configuration in force at `target` as seen good; returns what was newly recorded.
+def remember_good(settings: Settings, target: Target, clock: Clock, schema: str | None = None) -> list[str]:
+    """Record what is in force at `target` as seen good; returns what was newly recorded.
+
+    Args:
+        settings: the profile.
+        target: with links to its release and configuration.
+        clock: tells when.
+        schema: the revision of its schema, where it was seen.
 
     Raises:
         OpsError: a version cannot be read, or the store cannot be written.
     """
-    good_release, good_config = read_last_good(location_of(settings), target.name)
+    good_release, good_config, good_schema = read_last_good(location_of(settings), target.name, KINDS)
     recorded = []
+    if schema is not None and (good_schema is None or good_schema.name != schema):
+        _mark(settings, target, clock, "schema", schema, hashlib.sha256(schema.encode()).hexdigest())
+        recorded.append(f"schema {schema}")
     for kind, link, known in (
         ("release", target.release_link, good_release),
         ("config", target.config_link, good_config),
@@ -104,13 +114,16 @@ def remember_good(settings: Settings, target: Target, clock: Clock) -> list[str]
             continue
         digest = digest_of(version.path)
         if known is None or (known.name, known.digest) != (version.name, digest):
-            # Only now: mostly there is nothing new to record, and every observation would pay for the import.
-            from ops_core.control.opening import plane_of
-
-            plane = plane_of(settings, clock, OBSERVER)
-            plane.mark_good(target.name, kind, version.name, digest)
+            _mark(settings, target, clock, kind, version.name, digest)
             recorded.append(f"{kind} {version.name}")
     return recorded
+
+
+def _mark(settings: Settings, target: Target, clock: Clock, kind: str, name: str, digest: str) -> None:
+    # Only now: mostly there is nothing new to record, and every observation would pay for the import.
+    from ops_core.control.opening import plane_of
+
+    plane_of(settings, clock, OBSERVER).mark_good(target.name, kind, name, digest)
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -86,9 +86,13 @@ def read_control(
 
 
 def read_last_good(
-    place: Path | StoreLocation, target: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S
-) -> tuple[GoodVersion | None, GoodVersion | None]:
-    """The release and the configuration last marked good for the target; None where none was, or no store is there.
+    place: Path | StoreLocation,
+    target: str,
+    kinds: Sequence[str] = ("release", "config"),
+    *,
+    busy_timeout_s: float = BUSY_TIMEOUT_S,
+) -> tuple[GoodVersion | None, ...]:
+    """What was last marked good for the target, by kind; None where nothing was, or no store is there.
 
     Raises:
         StoreUnusable: a store is there but cannot be read or believed: "not recorded" would be a guess.
@@ -97,9 +101,9 @@ def read_last_good(
     try:
         with _reading(location, busy_timeout_s) as (query, prove):
             prove(query)
-            return verified.read_good(query, target, "release"), verified.read_good(query, target, "config")
+            return tuple(verified.read_good(query, target, kind) for kind in kinds)
     except StoreMissing:
-        return None, None
+        return (None,) * len(kinds)
     except OpsError:
         raise
     except Exception as error:  # noqa: BLE001 — a damaged file may fail in any way

@@ -76,6 +76,7 @@ class SchemaEvidence(Evidence):
         heads: the newest revisions of the migrations.
         unknown: of `current`, those that no migration has.
         reversible: whether every revision in force declares itself reversible and its data safe.
+        good: the revision under which everything was last seen good; None where none was recorded.
     """
 
     migrations: str
@@ -83,10 +84,15 @@ class SchemaEvidence(Evidence):
     heads: tuple[str, ...]
     unknown: tuple[str, ...] = ()
     reversible: bool = False
+    good: str | None = None
 
     @property
     def facts(self) -> tuple[str, ...]:
-        return ("schema.reversible",) if self.reversible else ()
+        unproven = self.good is not None and bool(self.current) and self.current != (self.good,)
+        return (
+            *(("schema.reversible",) if self.reversible else ()),
+            *(("schema.unproven",) if unproven else ()),
+        )
 
     def explain(self) -> str:
         current, heads = (", ".join(names) or "none" for names in (self.current, self.heads))

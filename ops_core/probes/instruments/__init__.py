@@ -88,6 +88,10 @@ class DeploymentInstrument:
             config_good=good.config,
         )
 
+    def good_schema(self, target: Target) -> str | None:
+        """The revision of a target's schema that was last seen good."""
+        return self._lookout.read_last_good(target.name).schema
+
 
 def _link(path: Path | None) -> tuple[str | None, bool]:
     """A link's version name and whether that version exists. A target without such a link has nothing missing."""

@@ -26,10 +26,11 @@ def new_actions() -> MutableSequence[dict[str, Any]]:
 
 @dataclass(frozen=True, kw_only=True)
 class LastGood:
-    """Names of the release and the configuration that were last seen good; None where none was recorded."""
+    """Names of release, configuration and schema that were last seen good; None where none was recorded."""
 
     release: str | None = None
     config: str | None = None
+    schema: str | None = None
 
 
 def no_operations(what: str) -> Evidence:
