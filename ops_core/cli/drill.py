@@ -1,9 +1,9 @@
-"""`ops drill`: rehearse on the embedded stack, from a real fault to the postmortem, and measure."""
+"""`ops drill`: rehearse on a stack of its own, from a real fault to the postmortem, and measure."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,8 +11,10 @@ from ops_core.cli.options import JsonOption, clock
 from ops_core.cli.output import Story, look_for, note, say, say_json, table
 from ops_core.errors import EXIT_DONE, EXIT_FAILED, UsageError
 
-WORK_DIR = Path("state") / "embedded"
-WORK_VARIABLE = "OPS_EMBEDDED_DIR"
+if TYPE_CHECKING:
+    from ops_core.drill.base_stack import Stack
+
+STACKS = ("embedded", "service")
 VERBS = ("list", "up", "down", "status", "inject", "withdraw")
 
 
@@ -25,8 +27,8 @@ def drill(
     words: Annotated[
         list[str],
         typer.Argument(
-            metavar="FAULT... | list | up | down | status | inject FAULT | withdraw FAULT",
-            help="Faults to rehearse one after the other; or what to do with a stack that stays up.",
+            metavar="FAULT... | list | up | down | status [STACK] | inject FAULT | withdraw FAULT",
+            help="Faults to rehearse one after the other; or what to do with a stack (embedded or service) that stays.",
         ),
     ],
     reports: Annotated[Path, typer.Option("--reports", metavar="DIR", help="Where reports go.")] = Path("reports"),
@@ -65,44 +67,29 @@ def _rehearse(names: list[str], *, reports: Path, lang: str, json: bool) -> int:
 
 def _manage(verb: str, rest: list[str], *, lang: str, json: bool) -> int:
     """What concerns a stack that stays up."""
-    from ops_core.drill.faults import CATALOGUE, fault_named
-    from ops_core.drill.stack import EmbeddedStack
+    from ops_core.drill.faults import fault_named
 
-    wants_fault = verb in ("inject", "withdraw")
-    if len(rest) != int(wants_fault):
-        raise UsageError(
-            f"ops drill {verb} takes {'one fault' if wants_fault else 'nothing more'}", next_step="ops drill list"
-        )
     if verb == "list":
-        rows: list[dict[str, Any]] = [
-            {
-                "fault": fault.name,
-                "target": fault.target,
-                "findings": list(fault.findings),
-                "remediation": fault.heals_by,
-                "description": fault.description.get(lang, fault.description["en"]),
-            }
-            for fault in CATALOGUE
-        ]
-        if json:
-            say_json(rows)
-        else:
-            for line in table(
-                [(row["fault"], row["remediation"] or "nothing heals it", row["description"]) for row in rows], ""
-            ):
-                say(line)
-        return EXIT_DONE
-    folder = work_dir()
+        if rest:
+            raise UsageError("ops drill list takes nothing more", next_step="ops drill list")
+        return _list(lang=lang, json=json)
+    if verb in ("inject", "withdraw"):
+        if len(rest) != 1:
+            raise UsageError(f"ops drill {verb} takes one fault", next_step="ops drill list")
+        fault = fault_named(rest[0])
+        kind = fault.stack
+    else:
+        kind = _kind(verb, rest)
+    folder = work_dir(kind)
     if verb == "up":
-        return _up(folder, json=json)
-    stack = EmbeddedStack.attach(folder, clock=clock())
+        return _up(kind, folder, json=json)
+    stack = kind.attach(folder, clock=clock())
     if verb == "down":
         stack.stop()
-        told = "the embedded stack is down"
+        told = f"the {stack.layout.KIND} is down"
     elif verb == "status":
         told = ", ".join(f"{name} {stack.url(name)}" for name in stack.ports)
     else:
-        fault = fault_named(rest[0])
         (fault.inject if verb == "inject" else fault.withdraw)(stack)
         told = f"{fault.name} is {'in force' if verb == 'inject' else 'withdrawn'}: {fault.description[lang]}"
     if json:
@@ -112,40 +99,81 @@ def _manage(verb: str, rest: list[str], *, lang: str, json: bool) -> int:
     return EXIT_DONE
 
 
-def work_dir() -> Path:
+def work_dir(kind: type[Stack[Any]]) -> Path:
     """Where the stack that stays up lives; the shipped `ops.toml` reads the same variable."""
     import os
 
-    return Path(os.environ.get(WORK_VARIABLE) or WORK_DIR).absolute()
+    return Path(os.environ.get(kind.DIR_VARIABLE) or Path("state") / kind.PROFILE).absolute()
 
 
-def _up(folder: Path, *, json: bool) -> int:
-    from ops_core.cli.estop import plane_of
-    from ops_core.cli.options import settings_of
+def _kind(verb: str, rest: list[str]) -> type[Stack[Any]]:
+    from ops_core.drill.service_stack import ServiceStack
     from ops_core.drill.stack import EmbeddedStack
 
-    settings = settings_of(None, None)
+    name = rest[0] if rest else STACKS[0]
+    if len(rest) > 1 or name not in STACKS:
+        raise UsageError(f"ops drill {verb} takes at most a stack", allowed=", ".join(STACKS), next_step="ops drill up")
+    return ServiceStack if name == ServiceStack.PROFILE else EmbeddedStack
+
+
+def _list(*, lang: str, json: bool) -> int:
+    from ops_core.drill.faults import FAULTS
+
+    rows: list[dict[str, Any]] = [
+        {
+            "fault": fault.name,
+            "stack": fault.stack.PROFILE,
+            "target": fault.target,
+            "findings": list(fault.findings),
+            "remediation": fault.heals_by,
+            "description": fault.description.get(lang, fault.description["en"]),
+        }
+        for fault in FAULTS.values()
+    ]
+    if json:
+        say_json(rows)
+        return EXIT_DONE
+    for line in table(
+        [(row["fault"], row["remediation"] or "nothing heals it", row["description"]) for row in rows], ""
+    ):
+        say(line)
+    return EXIT_DONE
+
+
+def _up(kind: type[Stack[Any]], folder: Path, *, json: bool) -> int:
+    from ops_core.cli.estop import plane_of
+    from ops_core.cli.options import settings_of
+
+    usual = STACKS[0] == kind.PROFILE
+    settings = settings_of(None, None if usual else kind.PROFILE)
     if not settings.drill:
         raise UsageError(
             f"the profile {settings.profile!r} is not a drill",
             where=str(settings.path),
             allowed="a profile with drill = true",
         )
-    stack = EmbeddedStack.up(folder, clock=clock(), detached=True)
+    stack = kind.up(folder, clock=clock(), detached=True)
     plane = plane_of(settings)
     if not plane.path.exists():
+        why = f"the {stack.layout.KIND} was started for drills"
         plane.create()
-        plane.release("the embedded stack was started for drills")
-        plane.set_gate("MOCK_ONLY", "the embedded stack was started for drills")
+        plane.release(why)
+        plane.set_gate("MOCK_ONLY", why)
     if json:
         say_json({"done": "up", "work_dir": str(folder), "ports": dict(stack.ports)})
         return EXIT_DONE
-    say("the embedded stack is up and stays up")
+    say(f"the {stack.layout.KIND} is up and stays up")
     for line in table([(name, stack.url(name)) for name in stack.ports]):
         say(line)
+    which = "" if usual else f" --suite {kind.SUITE} --profile {kind.PROFILE}"
     say("next")
-    say("  pytest checks/ -m observe       look at it")
-    say("  ops drill inject secret-missing break it, for real")
-    say("  ops incident run                let the runbook deal with it")
-    say("  ops drill down                  take it down")
+    for line in table(
+        [
+            ("pytest checks/ -m observe" if usual else f"ops observe{which}", "look at it"),
+            (f"ops drill inject {'secret-missing' if usual else 'redis-stopped'}", "break it, for real"),
+            (f"ops incident run{which}", "let the runbook deal with it"),
+            ("ops drill down" if usual else f"ops drill down {kind.PROFILE}", "take it down"),
+        ]
+    ):
+        say(line)
     return EXIT_DONE

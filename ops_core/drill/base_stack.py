@@ -56,6 +56,7 @@ class Stack(Generic[SomeLayout]):
 
     LAYOUT: type[SomeLayout]
     PROFILE: str
+    SUITE: str
     DIR_VARIABLE: str
     SETTLE_S = SETTLE_S
 
@@ -220,6 +221,10 @@ class Stack(Generic[SomeLayout]):
 
     def make_good(self, service: str) -> None:
         """Put a service back to its known good state, whatever was done to it, its process too while the stack runs."""
+        raise NotImplementedError
+
+    def deploy_release(self, service: str, name: str, patch: Mapping[str, str]) -> None:
+        """Write a release of a service and put it in force; the running process keeps the old one until `restart`."""
         raise NotImplementedError
 
     def deploy_config(self, service: str, name: str, changes: Mapping[str, str | None]) -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import http.client
 import shutil
 from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
+from ops_core.drill.base_stack import Stack
 from ops_core.drill.ports import HOST
 from ops_core.drill.stack import EmbeddedStack
 from ops_core.drill.work_dir import GOOD_CONFIG, GOOD_RELEASE, swap_link
@@ -21,11 +23,12 @@ NEW_CONFIG = "2.env"
 SLOW_ABOVE_S = 1.0
 SILENT_AFTER_S = 0.4
 
-Step = Callable[[EmbeddedStack, str], None]
-Test = Callable[[EmbeddedStack, str], bool]
+SomeStack = TypeVar("SomeStack", bound=Stack[Any])
+Step = Callable[[SomeStack, str], None]
+Test = Callable[[SomeStack, str], bool]
 
 
-def signalled(signal_number: int) -> Step:
+def signalled(signal_number: int) -> Step[EmbeddedStack]:
     """The process gets a signal."""
 
     def do(stack: EmbeddedStack, service: str) -> None:
@@ -34,7 +37,7 @@ def signalled(signal_number: int) -> Step:
     return do
 
 
-def degraded(word: str) -> Step:
+def degraded(word: str) -> Step[EmbeddedStack]:
     """The process degrades in memory, as processes do that run for too long."""
     import signal
 
@@ -45,30 +48,30 @@ def degraded(word: str) -> Step:
     return do
 
 
-def released(patch: Mapping[str, str]) -> Step:
+def released(patch: Mapping[str, str]) -> Step[Stack[Any]]:
     """A release with changed code is deployed and started."""
 
-    def do(stack: EmbeddedStack, service: str) -> None:
+    def do(stack: Stack[Any], service: str) -> None:
         stack.deploy_release(service, NEW_RELEASE, patch)
         stack.restart(service)
 
     return do
 
 
-def configured(changes: Mapping[str, str | None]) -> Step:
+def configured(changes: Mapping[str, str | None]) -> Step[Stack[Any]]:
     """A changed configuration is deployed, and the service is restarted with it."""
 
-    def do(stack: EmbeddedStack, service: str) -> None:
+    def do(stack: Stack[Any], service: str) -> None:
         stack.deploy_config(service, NEW_CONFIG, changes)
         stack.restart(service)
 
     return do
 
 
-def in_turn(*steps: Step) -> Step:
+def in_turn(*steps: Step[SomeStack]) -> Step[SomeStack]:
     """One step after the other."""
 
-    def do(stack: EmbeddedStack, service: str) -> None:
+    def do(stack: SomeStack, service: str) -> None:
         for step in steps:
             step(stack, service)
 
@@ -110,7 +113,7 @@ def stopped(stack: EmbeddedStack, service: str) -> bool:
     return stack.system_state(service) == "T"
 
 
-def answers(*statuses: int) -> Test:
+def answers(*statuses: int) -> Test[EmbeddedStack]:
     """Health answers with one of these."""
 
     def holds(stack: EmbeddedStack, service: str) -> bool:

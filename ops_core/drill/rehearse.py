@@ -1,4 +1,4 @@
-"""A rehearsal: break the embedded stack for real, let the runbook deal with it, and hold it to what it promised.
+"""A rehearsal: break a stack for real, let the runbook deal with it, and hold it to what it promised.
 
 Everything is made fresh in a directory of its own: stack, control store, what is known to be good. Nothing of it is
 left but the reports.
@@ -18,15 +18,14 @@ from typing import Any
 from ops_core.clock import Clock, new_run_id, parse_instant
 from ops_core.config import Settings, load_settings
 from ops_core.control.opening import plane_of
+from ops_core.drill.base_stack import Stack
 from ops_core.drill.fault import Fault
-from ops_core.drill.stack import EmbeddedStack
 from ops_core.errors import OpsError
 from ops_core.incident.loop import IncidentOutcome, run_incident
 from ops_core.observation.launch import observe
 from ops_core.report.model import IncidentView
 from ops_core.verdict import Verdict
 
-SUITE = "observe"
 ACTOR = "drill"
 REASON = "a rehearsal on a stack of its own"
 ESCALATED, RECOVERED = "escalated", "recovered"
@@ -87,21 +86,21 @@ def rehearse(
         OpsError: the rehearsal could not be held: the stack does not start, or is not healthy to begin with.
     """
     with tempfile.TemporaryDirectory(prefix="ops-drill-") as folder:
-        stack = EmbeddedStack(Path(folder), clock=clock, reports_dir=reports_dir)
+        stack = fault.stack(Path(folder), clock=clock, reports_dir=reports_dir)
         with stack, _environment(stack.environ()):
-            settings = load_settings(stack.config, "embedded")
+            settings = load_settings(stack.config, stack.PROFILE)
             plane = plane_of(settings, clock, ACTOR)
             plane.create()
             plane.release(REASON)
             plane.set_gate("MOCK_ONLY", REASON)
-            _see_it_healthy(settings, clock, say)
+            _see_it_healthy(stack, settings, say)
             try:
                 fault.inject(stack)
                 injected_at = clock.now()
                 say(f"injected {fault.name}: {fault.description.get(lang, fault.description['en'])}")
                 outcome = run_incident(
                     settings,
-                    suite=SUITE,
+                    suite=stack.SUITE,
                     plane=plane,
                     clock=clock,
                     say=say,
@@ -137,15 +136,15 @@ def _judged(fault: Fault, outcome: IncidentOutcome, injected_at: datetime, *, he
     )
 
 
-def _see_it_healthy(settings: Settings, clock: Clock, say: Callable[[str], None]) -> None:
+def _see_it_healthy(stack: Stack[Any], settings: Settings, say: Callable[[str], None]) -> None:
     """The first observation: what is in force is seen good, and so worth rolling back to."""
-    record = settings.reports_dir / SUITE / f"{new_run_id(clock.now())}.json"
-    seen = observe(settings, suite=SUITE, record=record)
+    record = settings.reports_dir / stack.SUITE / f"{new_run_id(stack.clock.now())}.json"
+    seen = observe(settings, suite=stack.SUITE, record=record)
     if seen.observation.verdict is not Verdict.HEALTHY:
         raise OpsError(
-            f"the embedded stack is {seen.observation.verdict} before anything was broken", where=str(seen.path)
+            f"the {stack.layout.KIND} is {seen.observation.verdict} before anything was broken", where=str(seen.path)
         )
-    say(f"the embedded stack is up and HEALTHY: {len(seen.observation.judgements)} checks")
+    say(f"the {stack.layout.KIND} is up and HEALTHY: {len(seen.observation.judgements)} checks")
 
 
 def _problems(fault: Fault, view: IncidentView, *, healed: bool) -> Iterator[str]:
@@ -153,7 +152,8 @@ def _problems(fault: Fault, view: IncidentView, *, healed: bool) -> Iterator[str
     for code in fault.findings:
         if code not in found:
             yield f"{code} was not found about {fault.target}"
-    others = sorted({finding.target or "control plane" for finding in view.findings} - {fault.target})
+    expected = {fault.target, *fault.dependents}
+    others = sorted({finding.target or "control plane" for finding in view.findings} - expected)
     if others:
         yield f"findings about what was not broken: {', '.join(others)}"
     if fault.curable:

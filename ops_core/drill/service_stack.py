@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 START_S = 60.0
 MIGRATE_S = 60.0
 CONNECT_S = 2
+SCHEMES = {DATABASE: "postgresql", REDIS: "redis"}
 GOOD_SCHEMA = "0002"
 # In this order each stands on what is well already.
 ORDER = (DATABASE, REDIS, INGEST)
@@ -38,6 +39,7 @@ class ServiceStack(Stack[ServiceLayout]):
 
     LAYOUT = ServiceLayout
     PROFILE = "service"
+    SUITE = "service"
     DIR_VARIABLE = "OPS_SERVICE_DIR"
     # Starting the service means importing a web framework.
     SETTLE_S = 30.0
@@ -48,6 +50,11 @@ class ServiceStack(Stack[ServiceLayout]):
         finally:
             if not self.running:
                 self.layout.remove_cluster()
+
+    def url(self, service: str, path: str | None = None) -> str:
+        if service == INGEST:
+            return super().url(service, path)
+        return f"{SCHEMES[service]}://{HOST}:{self._ports[service]}"
 
     def secret(self, name: str) -> str:
         """The operator's copy of `POSTGRES_PASSWORD`, `API_KEY` or `JWT_SECRET`."""
@@ -72,20 +79,16 @@ class ServiceStack(Stack[ServiceLayout]):
         self, path: str, body: Any = None, headers: Mapping[str, str] | None = None, *, limit_s: float = 5.0
     ) -> tuple[int, Any]:
         """Status and JSON body of a GET, or of a POST where there is a body; `(0, None)` without an answer."""
-        connection = http.client.HTTPConnection(HOST, self._ports[INGEST], timeout=limit_s)
+        data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        status, text = self._exchange(path, data, headers or {}, limit_s)
         try:
-            data = None if body is None else body if isinstance(body, bytes) else json.dumps(body)
-            connection.request("GET" if body is None else "POST", path, data, dict(headers or {}))
-            response = connection.getresponse()
-            text = response.read()
-        except (OSError, http.client.HTTPException):
-            return 0, None
-        finally:
-            connection.close()
-        try:
-            return response.status, json.loads(text)
+            return status, json.loads(text)
         except ValueError:
-            return response.status, None
+            return status, None
+
+    def text(self, path: str) -> str:
+        """The body of a GET; empty without an answer."""
+        return self._exchange(path, None, {}, CONNECT_S)[1].decode(errors="replace")
 
     def ready(self) -> tuple[int, str]:
         """Status of the readiness endpoint, and the word that it says: ready, degraded, unready; or empty."""
@@ -183,6 +186,17 @@ class ServiceStack(Stack[ServiceLayout]):
         if not self._runs_what_is_in_force(INGEST, self.process(INGEST).pid):
             self.restart(INGEST)
         self.wait(lambda: self.status() == 200, "ingest is not ready")
+
+    def _exchange(self, path: str, body: bytes | None, headers: Mapping[str, str], limit_s: float) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection(HOST, self._ports[INGEST], timeout=limit_s)
+        try:
+            connection.request("GET" if body is None else "POST", path, body, dict(headers))
+            response = connection.getresponse()
+            return response.status, response.read()
+        except (OSError, http.client.HTTPException):
+            return 0, b""
+        finally:
+            connection.close()
 
     def _restore_schema(self) -> None:
         if self.schema() != GOOD_SCHEMA:

@@ -24,6 +24,7 @@ class EmbeddedStack(Stack[Layout]):
 
     LAYOUT = Layout
     PROFILE = "embedded"
+    SUITE = "observe"
     DIR_VARIABLE = "OPS_EMBEDDED_DIR"
 
     @property

@@ -5,12 +5,12 @@ import pytest
 from ops_core.config import LANGUAGES
 from ops_core.content import content_dir
 from ops_core.decision.table import load_table
-from ops_core.drill.faults import CATALOGUE, FAULTS, fault_named
-from ops_core.drill.layout import SERVICES, Layout
+from ops_core.drill.faults import CATALOGUE, FAULTS, SERVICE, fault_named
+from ops_core.drill.layout import Layout
 from ops_core.errors import UsageError
 from ops_core.finding import valid_code
 
-EVERY_FAULT = pytest.mark.parametrize("fault", CATALOGUE, ids=lambda f: f.name)
+EVERY_FAULT = pytest.mark.parametrize("fault", FAULTS.values(), ids=lambda f: f.name)
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def table():
 
 def test_names_are_unique():
     """No fault hides another."""
-    assert len(FAULTS) == len(CATALOGUE)
+    assert len(FAULTS) == len(CATALOGUE) + len(SERVICE)
 
 
 @EVERY_FAULT
@@ -31,7 +31,7 @@ def test_a_fault_says_all_that_is_asked(fault):
     assert all(fault.description.values())
     assert fault.findings
     assert all(valid_code(code) for code in (*fault.findings, *fault.facts))
-    assert fault.target == SERVICES[fault.service].target
+    assert fault.target == fault.stack.LAYOUT.SERVICES[fault.service].target
     assert fault.heals_by in (fault.remediation, None)
 
 
@@ -45,7 +45,7 @@ def test_the_decision_table_answers_a_fault_as_the_catalogue_says(fault, table):
 
 def test_every_row_that_remediates_has_a_fault(table):
     """No row of the shipped table goes without a rehearsal."""
-    rehearsed = {table.first_match(fault.findings, fault.facts).id for fault in CATALOGUE}
+    rehearsed = {table.first_match(fault.findings, fault.facts).id for fault in FAULTS.values()}
     assert {row.id for row in table.rows if row.remediation} == rehearsed
 
 
