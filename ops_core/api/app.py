@@ -13,12 +13,13 @@ from prometheus_client import CollectorRegistry, generate_latest
 from starlette.exceptions import HTTPException
 
 from ops_core import __version__
-from ops_core.api import control_routes, ops_routes
+from ops_core.api import alerts, control_routes, ops_routes
 from ops_core.api.context import Context
 from ops_core.api.documents import complete
 from ops_core.api.errors import BadRequest, on_http_error, on_mistake, on_ops_error
 from ops_core.api.guarding import Allowance, Guarding, Limits, allowed_hosts
 from ops_core.api.launch import launch
+from ops_core.api.looks import looks_of
 from ops_core.api.metrics import ControlMetrics, Counting, Requests
 from ops_core.clock import Clock
 from ops_core.config import Settings
@@ -70,10 +71,13 @@ def create_app(
         launch=launch_one,
         urgent=urgent,
         anonymous=Allowance(settings.serve.anonymous_per_hour, clock.monotonic),
+        looks=looks_of(settings, clock, launching),
     )
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        # What an earlier server left undone.
+        context.looks.wake()
         yield
         urgent.shutdown(wait=False, cancel_futures=True)
 
@@ -89,6 +93,7 @@ def create_app(
     app.state.context = context
     app.include_router(control_routes.router, tags=["control"])
     app.include_router(ops_routes.router, tags=["operations"])
+    app.include_router(alerts.router, tags=["operations"])
     app.add_exception_handler(OpsError, on_ops_error)
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(Exception, on_mistake)

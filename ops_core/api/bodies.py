@@ -148,6 +148,7 @@ def documented(model: type[Body], *variants: dict[str, Any]) -> dict[str, Any]:
             {} for one that it does not have.
     """
     schema = model.model_json_schema()
+    schema = _inlined(schema, schema.pop("$defs", {}))
     examples = schema.pop("examples")
     needed = bool(schema.get("required"))
     if variants:
@@ -166,6 +167,14 @@ def documented(model: type[Body], *variants: dict[str, Any]) -> dict[str, Any]:
         ]
     content = {"schema": schema, "examples": {"example": {"value": examples[0]}}}
     return {"requestBody": {"required": needed, "content": {"application/json": content}}}
+
+
+def _inlined(schema: Any, named: dict[str, Any]) -> Any:
+    """The schema with what it refers to in the places of the references: the document has no such names."""
+    if isinstance(schema, dict):
+        name = str(schema.get("$ref", "")).rpartition("/")[2]
+        return _inlined(named[name], named) if name in named else {k: _inlined(v, named) for k, v in schema.items()}
+    return [_inlined(one, named) for one in schema] if isinstance(schema, list) else schema
 
 
 def parse_json(raw: bytes) -> Any:

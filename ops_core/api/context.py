@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 from ops_core.api.authority import Act, needs_token
 from ops_core.api.errors import BadRequest
 from ops_core.api.guarding import Allowance
+from ops_core.api.looks import Looks
 from ops_core.clock import Clock
 from ops_core.config import Settings
 from ops_core.control.model import ControlState
@@ -35,6 +36,7 @@ class Context:
         launch: runs one act in a process of its own: its module and request, to its receipt.
         urgent: threads that nothing but engaging the stop may use.
         anonymous: how much may be recorded for who shows no token.
+        looks: takes the looks that alerts ask for.
     """
 
     settings: Settings
@@ -42,6 +44,7 @@ class Context:
     launch: Callable[[str, dict[str, Any]], dict[str, Any]]
     urgent: ThreadPoolExecutor
     anonymous: Allowance
+    looks: Looks
 
     def plane(self, actor: str = ANONYMOUS) -> ControlPlane:
         """The control plane, acting in that name."""

@@ -111,6 +111,32 @@ ANSWERS: dict[tuple[str, str], tuple[Schema, Any]] = {
     ("get", "/api/ops/daily"): (_RECEIPT, _NO_DATA),
     ("post", "/api/ops/cycle/run"): (_RUN, _CYCLE_SHOWN),
     ("post", "/api/ops/push/live_fire/run"): (_RUN, _FIRE_SHOWN),
+    ("post", "/api/ops/alerts/alertmanager"): (
+        _object(
+            schema=TEXT,
+            status={"enum": ["taken", "known"]},
+            incident={"type": ["string", "null"]},
+            opened=FLAG,
+            firing=WHOLE,
+            resolved=WHOLE,
+            known=WHOLE,
+            left_out=WHOLE,
+            look={"enum": ["queued", "waits", "off", "none"]},
+            notes=TEXTS,
+        ),
+        {
+            "schema": "alerts_taken_v1",
+            "status": "taken",
+            "incident": "20261130T000501Z-3f9a1c",
+            "opened": True,
+            "firing": 1,
+            "resolved": 0,
+            "known": 0,
+            "left_out": 0,
+            "look": "queued",
+            "notes": [],
+        },
+    ),
     ("get", "/api/ops/push/live_fire/latest"): (_RECEIPT, _NO_DATA),
     ("get", "/api/ops/push/postmortem/latest"): (_POSTMORTEM, _NO_DATA),
     ("get", "/api/ops/push/postmortem/regenerate"): (_POSTMORTEM, _NO_DATA),
@@ -118,7 +144,13 @@ ANSWERS: dict[tuple[str, str], tuple[Schema, Any]] = {
 }
 METRICS = ("get", "/metrics")
 # What needs a token from whatever state; elsewhere it depends on the state and on what is asked for.
-ALWAYS = {("post", "/api/real_enable_window/request"), ("post", "/api/approvals/real_enable/approve")}
+ALWAYS = {
+    ("post", "/api/real_enable_window/request"),
+    ("post", "/api/approvals/real_enable/approve"),
+    ("post", "/api/ops/alerts/alertmanager"),
+}
+# What goes on behind the answer.
+ACCEPTED = {("post", "/api/ops/alerts/alertmanager")}
 _MEANINGS = {
     400: "not a request of this interface",
     401: "needs an operator's token",
@@ -182,7 +214,8 @@ def _responses(key: tuple[str, str]) -> dict[str, Any]:
     else:
         schema, shown = ANSWERS[key]
         good = {"application/json": {"schema": schema, "example": shown}}
-    found: dict[str, Any] = {"200": {"description": "it is so, or it is done", "content": good}}
+    code, meaning = ("202", "it is taken, and goes on") if key in ACCEPTED else ("200", "it is so, or it is done")
+    found: dict[str, Any] = {code: {"description": meaning, "content": good}}
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}, "example": _ERROR_SHOWN}}
     for status, meaning in _MEANINGS.items():
         if key[0] == "post" or status not in _OF_POSTS:

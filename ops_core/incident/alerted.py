@@ -1,7 +1,7 @@
 """`python -m ops_core.incident.alerted`: looks at what an alert wants looked at, in a process of its own.
 
-One look at a time, whoever starts it: the next one is taken from the record when this one has ended. A look is work that
-the emergency stop ends. It is begun in the record before it is begun at all: one that was cut off is told of, not taken
+One look at a time, whoever starts it: the next one is taken from the record when this one has ended. A look is work
+that the emergency stop ends. It is begun in the record before it is begun: one that was cut off is told of, not taken
 again by itself. The request `{config, profile, actor}` comes on standard input, the answer goes to standard output.
 """
 
@@ -133,9 +133,10 @@ def _told(outcome: IncidentOutcome, suite: str) -> str:
 
 def _ended(plane: ControlPlane, clock: Clock, incident: str, detail: Mapping[str, Any], text: str) -> None:
     from ops_core.incident import alerting
+    from ops_core.incident.alerts import SOURCE
     from ops_core.incident.opening import note
 
-    note(plane, clock, incident, text, actor=ACTOR, source=alerting.SOURCE)
+    note(plane, clock, incident, text, actor=ACTOR, source=SOURCE)
     with plane.transaction() as change:
         change.audit(
             at=clock.now(), actor=plane.actor, action=alerting.LOOK_ENDED, subject=incident, detail=dict(detail)

@@ -60,4 +60,4 @@ def test_what_acts_says_whose_token_it_takes(document: Any) -> None:
                 assert needed is None
             else:
                 assert {"operator": []} in needed
-                assert ({} in needed) == (path.rpartition("/")[2] not in {"request", "approve"})
+                assert ({} in needed) == (path.rpartition("/")[2] not in {"request", "approve", "alertmanager"})
