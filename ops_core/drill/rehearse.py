@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 from ops_core.clock import Clock, new_run_id, parse_instant
 from ops_core.config import Settings, load_settings
 from ops_core.control.opening import plane_of
+from ops_core.control.service import ControlPlane
 from ops_core.drill.base_stack import Stack
 from ops_core.drill.fault import Fault
 from ops_core.errors import OpsError
@@ -87,32 +88,64 @@ def rehearse(
     """
     with tempfile.TemporaryDirectory(prefix="ops-drill-") as folder:
         stack = fault.stack(Path(folder), clock=clock, reports_dir=reports_dir)
-        with stack, _environment(stack.environ()):
+        with stack, environment_of(stack):
             settings = load_settings(stack.config, stack.PROFILE)
             plane = plane_of(settings, clock, ACTOR)
             plane.create()
             plane.release(REASON)
             plane.set_gate("MOCK_ONLY", REASON)
-            _see_it_healthy(stack, settings, say)
-            try:
-                fault.inject(stack)
-                injected_at = clock.now()
-                say(f"injected {fault.name}: {fault.description.get(lang, fault.description['en'])}")
-                outcome = run_incident(
-                    settings,
-                    suite=stack.SUITE,
-                    plane=plane,
-                    clock=clock,
-                    say=say,
-                    lang=lang,
-                    injected_at=injected_at,
-                    fault=fault.name,
-                    verify_s=verify_s,
-                )
-                healed = not fault.in_force(stack)
-            finally:
-                fault.withdraw(stack)
+            see_it_healthy(stack, settings, say)
+            rehearsal = rehearse_on(
+                stack, fault, settings=settings, plane=plane, clock=clock, say=say, lang=lang, verify_s=verify_s
+            )
             plane.verify_chain()
+    return rehearsal
+
+
+def rehearse_on(
+    stack: Stack[Any],
+    fault: Fault,
+    *,
+    settings: Settings,
+    plane: ControlPlane,
+    clock: Clock,
+    say: Callable[[str], None],
+    lang: str = "en",
+    verify_s: float | None = None,
+) -> Rehearsal:
+    """Break a stack that runs and was seen healthy, let the runbook deal with it, and take the fault back.
+
+    Args:
+        stack: whose variables are in the environment.
+        fault: what to break.
+        settings: the configuration that means this stack.
+        plane: its control plane.
+        clock: tells the time and sleeps.
+        say: told what happens, a line at a time.
+        lang: language of what is said and written.
+        verify_s: see `rehearse`.
+
+    Raises:
+        OpsError: the rehearsal could not be held, or nothing was noticed.
+    """
+    try:
+        fault.inject(stack)
+        injected_at = clock.now()
+        say(f"injected {fault.name}: {fault.description.get(lang, fault.description['en'])}")
+        outcome = run_incident(
+            settings,
+            suite=stack.SUITE,
+            plane=plane,
+            clock=clock,
+            say=say,
+            lang=lang,
+            injected_at=injected_at,
+            fault=fault.name,
+            verify_s=verify_s,
+        )
+        healed = not fault.in_force(stack)
+    finally:
+        fault.withdraw(stack)
     return _judged(fault, outcome, injected_at, healed=healed)
 
 
@@ -136,7 +169,7 @@ def _judged(fault: Fault, outcome: IncidentOutcome, injected_at: datetime, *, he
     )
 
 
-def _see_it_healthy(stack: Stack[Any], settings: Settings, say: Callable[[str], None]) -> None:
+def see_it_healthy(stack: Stack[Any], settings: Settings, say: Callable[[str], None]) -> None:
     """The first observation: what is in force is seen good, and so worth rolling back to."""
     record = settings.reports_dir / stack.SUITE / f"{new_run_id(stack.clock.now())}.json"
     seen = observe(settings, suite=stack.SUITE, record=record)
@@ -168,8 +201,9 @@ def _problems(fault: Fault, view: IncidentView, *, healed: bool) -> Iterator[str
 
 
 @contextlib.contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
+def environment_of(stack: Stack[Any]) -> Iterator[None]:
     """The stack's variables, for `ops.toml` and for the processes that read it."""
+    values = stack.environ()
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
