@@ -119,6 +119,10 @@ class Project:
         """Start pytest in the project, in a process group of its own."""
         if configure:
             self.configure()
+        # pytest removes what earlier runs left in the common folder, and that may be a great deal.
+        temporary = self.root / "tmp"
+        temporary.mkdir(exist_ok=True)
+        environment.setdefault("PYTEST_DEBUG_TEMPROOT", str(temporary))
         return subprocess.Popen(
             [sys.executable, "-m", "pytest", *arguments],
             cwd=self.root,

@@ -7,8 +7,6 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from ops_core.clock import isoformat
 from ops_core.observation.journal import write_atomically
 from ops_core.observation.record import KEY, Observation, to_plain
@@ -57,14 +55,14 @@ def part_of_report(session: RunbookSession, observation: Observation) -> dict[st
     return plain
 
 
-def finish_from_outside(session: RunbookSession) -> None:
+def finish_from_outside(session: RunbookSession, status: int) -> None:
     """Write the record and say the verdict while the main thread hangs: what pytest itself would do at its end."""
     from ops_core.pytest_plugin.ending import finish
 
     if session.observation is None:
         session.observation = observation_of(session)
     ours = part_of_report(session, session.observation)
-    report = {"created": time.time(), "exitcode": int(pytest.ExitCode.INTERRUPTED), KEY: ours}
+    report = {"created": time.time(), "exitcode": status, KEY: ours}
     write_atomically(session.record_path, json.dumps(report))
     capture = session.config.pluginmanager.getplugin("capturemanager")
     if capture is not None:

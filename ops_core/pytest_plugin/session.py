@@ -70,6 +70,7 @@ class RunbookSession:
         self.interrupted = ""
         self.collected = False
         self.finishing = False
+        self.judged: int | None = None
         self.status: int | None = None
         self.signals = StopSignals(self._on_stop_signal)
         self.observation: Observation | None = None
@@ -339,6 +340,8 @@ class RunbookSession:
             recording = False
         if recording and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = self.judgements.exit_status()
+        if recording and not self.interrupted:
+            self.judged = int(session.exitstatus)
         result = yield
         if recording and self.observation is not None:
             from ops_core.pytest_plugin.ending import finish
@@ -374,11 +377,15 @@ class RunbookSession:
             if self.status is not None:
                 # All is said and done: something hangs while pytest takes itself apart.
                 status = self.status
+            elif self.judged is not None:
+                # Everything was judged: what hangs is somebody else's tidying up, and it changes no judgement.
+                status = self.judged
+                finish_from_outside(self, status)
             elif not (self.is_worker or self.shows_only):
                 hanging = next(iter(self.judgements.missing), "pytest itself")
                 self.interrupted = self.interrupted or f"the run hung in {hanging} ({where})"
                 self._complete()
-                finish_from_outside(self)
+                finish_from_outside(self, status)
         finally:
             os._exit(status)
 
