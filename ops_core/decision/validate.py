@@ -14,7 +14,17 @@ from ops_core.decision.problems import Problem, TableError
 from ops_core.decision.scan import Raised
 from ops_core.decision.table import DecisionTable, Row
 
-SHIPPED_FACTS = frozenset({"release.unproven", "config.unproven"})
+SHIPPED_FACTS = frozenset(
+    {
+        "config.unproven",
+        "degraded.on",
+        "limits.lowered",
+        "release.unproven",
+        "rollout.running",
+        "schema.reversible",
+        "schema.unproven",
+    }
+)
 LISTED_MAX = 20
 
 

@@ -14,7 +14,7 @@ from ops_core.content import content_dir
 from ops_core.decision.match import Decision, decide
 from ops_core.decision.table import Severity, load_table
 from ops_core.decision.validate import SHIPPED_FACTS, validate
-from ops_core.evidence import DeploymentEvidence
+from ops_core.evidence import DeploymentEvidence, SchemaEvidence
 from ops_core.finding import Finding
 
 AT = datetime(2026, 1, 4, 9, 5, tzinfo=UTC)
@@ -62,8 +62,7 @@ INTEGRITY = (
     "integrity.tickets",
 )
 ON_TARGETS = tuple(code for code in CODES if not code.startswith(("emergency_stop", "gate")))
-FACTS = tuple(sorted(SHIPPED_FACTS))
-CONFIG, RELEASE = FACTS
+FACTS = CONFIG, RELEASE = ("config.unproven", "release.unproven")
 REMEDIATIONS = ("restart_service", "rollback_config", "rollback_release")
 
 
@@ -217,8 +216,15 @@ def test_what_a_live_fire_lacks_is_given_by_people(code):
 
 
 def test_facts_of_the_table_are_those_that_the_evidence_reports():
-    """The two names are written at two places; here they are held together."""
+    """The names are written at two places; here they are held together. Of a rollout, containers or others, elsewhere."""
     changed = DeploymentEvidence(
-        release="v2", release_exists=True, release_good="v1", config="2", config_exists=True, config_good="1"
+        release="v2",
+        release_exists=True,
+        release_good="v1",
+        config="2.ops-degraded.ops-lowered",
+        config_exists=True,
+        config_good="1",
     )
-    assert set(changed.facts) == SHIPPED_FACTS
+    schema = SchemaEvidence(migrations="m", current=("2",), heads=("2",), reversible=True, good="1")
+    assert {*changed.facts, *schema.facts} <= SHIPPED_FACTS
+    assert len({*changed.facts, *schema.facts}) == 6
