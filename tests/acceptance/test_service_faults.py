@@ -1,0 +1,81 @@
+"""Every fault of the service stack: it is real, its remedy heals it, and the runbook goes the whole way on it."""
+
+from __future__ import annotations
+
+import pytest
+from postgresql import program
+from support import need_program
+
+from ops_core.drill.fault import RESTART, ROLLBACK_CONFIG, ROLLBACK_RELEASE
+from ops_core.drill.faults import SERVICE
+from ops_core.drill.faults_service import LOWER_LIMITS, ROLLBACK_SCHEMA
+from ops_core.drill.service_layout import INGEST
+from ops_core.drill.service_stack import ServiceStack
+from ops_core.drill.work_dir import GOOD_CONFIG, GOOD_RELEASE, swap_link
+
+EVERY_FAULT = pytest.mark.parametrize("fault", SERVICE, ids=lambda f: f.name)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    """One stack to break and to heal."""
+    program("initdb")
+    need_program("redis-server")
+    with ServiceStack(tmp_path_factory.mktemp("service") / "w") as running:
+        yield running
+
+
+def write(stack, items=1):
+    """What a client gets for a batch."""
+    return stack.ask("/api/ingest", {"items": [{}] * items}, {"X-API-Key": stack.secret("API_KEY")})[0]
+
+
+def read(stack):
+    return stack.ask("/api/items")[0]
+
+
+def by_hand(stack, fault):
+    """What a person does for that remediation."""
+    if fault.remediation == RESTART:
+        stack.launch(fault.service)
+        stack.wait(lambda: stack.ready() == (200, "ready"), "it does not get ready")
+    elif fault.remediation == ROLLBACK_SCHEMA:
+        stack.migrate("downgrade", "-1")
+    elif fault.remediation == LOWER_LIMITS:
+        stack.deploy_config(INGEST, "3.env", {"INGEST_MAX_BATCH_ITEMS": "50"})
+        stack.restart(INGEST)
+    else:
+        if fault.remediation == ROLLBACK_RELEASE:
+            swap_link(stack.layout.release_link(INGEST), GOOD_RELEASE)
+        else:
+            assert fault.remediation == ROLLBACK_CONFIG
+            swap_link(stack.layout.config_link(INGEST), GOOD_CONFIG)
+        stack.restart(INGEST)
+
+
+SYMPTOMS = {
+    "database-stopped": lambda s: (s.ready(), write(s), read(s)) == ((503, "degraded"), 503, 503),
+    "redis-stopped": lambda s: (s.ready(), write(s), read(s)) == ((503, "degraded"), 202, 200),
+    "ingest-bad-release": lambda s: (s.status(), read(s), write(s)) == (500, 500, 202),
+    "bad-migration": lambda s: (s.ready(), write(s), read(s), s.schema()) == ((503, "unready"), 500, 500, "0003"),
+    "wrong-database-port": lambda s: (s.ready(), read(s), s.schema()) == ((503, "degraded"), 503, "0002"),
+    "overload": lambda s: (s.status(INGEST, "/health/live"), write(s, 101)) == (200, 413),
+    "oversized-accepted": lambda s: (s.ready(), write(s, 101)) == ((200, "ready"), 202),
+    "weak-secret": lambda s: (s.ready(), write(s)) == ((200, "ready"), 202),
+}
+
+
+@EVERY_FAULT
+def test_a_fault_is_real_its_remedy_heals_it_and_it_can_be_withdrawn(stack, fault):
+    """Each fault does what it is named for, goes by the remediation in the catalogue, done by hand, and leaves nothing."""
+    fault.inject(stack)
+    try:
+        assert fault.in_force(stack)
+        assert SYMPTOMS[fault.name](stack)
+        by_hand(stack, fault)
+        assert not fault.in_force(stack)
+    finally:
+        fault.withdraw(stack)
+    assert (stack.ready(), write(stack), write(stack, 101), read(stack)) == ((200, "ready"), 202, 413, 200)
+    assert stack.layout.versions_good(INGEST)
+    assert stack.schema() == "0002"
