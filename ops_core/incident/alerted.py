@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ops_core.clock import Clock, SystemClock
 from ops_core.config import Settings, known_secrets, load_settings
+from ops_core.control.running.processes import MARK
 from ops_core.errors import OpsError, Refused, UsageError
 
 if TYPE_CHECKING:
@@ -57,9 +58,7 @@ def look_next(settings: Settings, plane: ControlPlane, clock: Clock) -> dict[str
         if not waiting:
             return {"incident": None, "result": "nothing waits", "left": 0}
         incident, suite = waiting[0]
-        with registered(plane, WORK_KIND) as work:
-            # What is started from here bears the mark by which an emergency stop finds it.
-            os.environ.update(work.environ)
+        with registered(plane, WORK_KIND) as work, _marked(work.environ):
             with plane.transaction() as change:
                 detail = {"suite": suite, "work": work.id}
                 change.audit(
@@ -141,6 +140,19 @@ def _ended(plane: ControlPlane, clock: Clock, incident: str, detail: Mapping[str
         change.audit(
             at=clock.now(), actor=plane.actor, action=alerting.LOOK_ENDED, subject=incident, detail=dict(detail)
         )
+
+
+@contextmanager
+def _marked(environ: Mapping[str, str]) -> Iterator[None]:
+    """What is started within bears the mark by which an emergency stop finds it."""
+    before = os.environ.get(MARK)
+    os.environ[MARK] = environ[MARK]
+    try:
+        yield
+    finally:
+        del os.environ[MARK]
+        if before is not None:
+            os.environ[MARK] = before
 
 
 @contextmanager

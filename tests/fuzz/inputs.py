@@ -27,7 +27,8 @@ REQUEST, REVOKE = "/api/real_enable_window/request", "/api/real_enable_window/re
 APPROVE = "/api/approvals/real_enable/approve"
 CYCLE, FIRE = "/api/ops/cycle/run", "/api/ops/push/live_fire/run"
 POSTMORTEM = "/api/ops/push/postmortem/regenerate"
-WRITES = (STOP, GATE, SENDER, REQUEST, REVOKE, APPROVE, CYCLE, FIRE, POSTMORTEM)
+ALERTS = "/api/ops/alerts/alertmanager"
+WRITES = (STOP, GATE, SENDER, REQUEST, REVOKE, APPROVE, CYCLE, FIRE, POSTMORTEM, ALERTS)
 METHODS = (
     "GET",
     "POST",
@@ -44,6 +45,12 @@ METHODS = (
     "P" * 300,
 )
 Pair = tuple[bytes, bytes]
+ALERT_LABELS: tuple[dict[str, str], ...] = (
+    {},
+    {"runbook_target": "this-host", "runbook_suite": "daily", "runbook_severity": "SEV-1"},
+    {"runbook_target": "../../" + MARK, "runbook_suite": MARK, "runbook_severity": MARK},
+    {"runbook_suite": "../integrity", MARK: "x" * 3000},
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +109,33 @@ def sane_body(rng: random.Random, path: str) -> dict[str, Any]:
         REQUEST: lambda: {"reason": reason, "duration_minutes": rng.randint(1, 480)},
         REVOKE: lambda: {"reason": reason},
         APPROVE: lambda: {"digest": "%064x" % rng.getrandbits(256), "signature": "%0128x" % rng.getrandbits(512)},
+        ALERTS: lambda: sane_alerts(rng),
     }.get(path, dict)()
+
+
+def sane_alerts(rng: random.Random) -> dict[str, Any]:
+    """A webhook of Alertmanager: one or a few alerts of a few groups, new ones and known ones, firing and over."""
+    alerts = [
+        {
+            "status": rng.choice(["firing", "firing", "resolved"]),
+            "labels": {"alertname": rng.choice(["A", "B", MARK]), **rng.choice(ALERT_LABELS)},
+            "annotations": {"summary": f"{MARK} {rng.randrange(10**6)}"},
+            "startsAt": f"2026-11-{rng.randint(1, 28):02d}T00:00:00.{rng.randrange(10**9):09d}Z",
+            "endsAt": "0001-01-01T00:00:00Z",
+            "generatorURL": "http://" + MARK,
+            "fingerprint": MARK,
+        }
+        for _ in range(rng.choice([1, 1, 2, 3, 40]))
+    ]
+    return {
+        "version": "4",
+        "groupKey": f"{{}}:{{{rng.randrange(3)}}}",
+        "truncatedAlerts": rng.choice([0, 0, 7]),
+        "status": "firing",
+        "receiver": MARK,
+        "alerts": alerts,
+        **rng.choice([{}, {"commonLabels": {MARK: MARK}, "externalURL": MARK}]),
+    }
 
 
 def odd_values(rng: random.Random) -> Any:
@@ -156,8 +189,20 @@ def odd_bodies(rng: random.Random, path: str) -> bytes:
         lambda: rng.choice([b"", b"null", b"true", b"0", b"[]", b'"' + MARK.encode() + b'"', b"{}", b"[{}]", b"''"]),
         lambda: ("enabled=true&reason=" + MARK).encode(),
         lambda: ('{"a":1,"a":%s}' % json.dumps(MARK)).encode(),
+        lambda: odd_alerts(rng, sane_alerts(rng)) if path == ALERTS else other.encode(),
+        lambda: odd_alerts(rng, sane_alerts(rng)) if path == ALERTS else other.encode(),
     )
     return rng.choice(choices)()
+
+
+def odd_alerts(rng: random.Random, sane: dict[str, Any]) -> bytes:
+    """A webhook with something odd deep inside, or with thousands of alerts."""
+    one = dict(sane["alerts"][0])
+    name = rng.choice(["status", "labels", "annotations", "startsAt"])
+    one[name] = rng.choice([odd_values(rng), {MARK: odd_values(rng)}, {str(n): MARK for n in range(200)}])
+    several = [one] if rng.random() < 0.7 else [{"status": "firing", "labels": {}, "startsAt": ""}] * 5000
+    odd = {**sane, "alerts": several, "version": rng.choice(["4", "4", "4", "3", 4, "", MARK, None])}
+    return json.dumps(odd).encode()
 
 
 @dataclass

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from tests.fuzz.inputs import (
+    ALERTS,
     APPROVE,
     BODY_MAX,
     CYCLE,
@@ -130,8 +131,10 @@ class People:
             # What closes is refused to nobody.
             opens = body.get("mode") == "REAL_ENABLED" if path == GATE else body.get("enabled", False)
             return {GATE: "gate", SENDER: "sender", REVOKE: ""}[path] if opens else ""
-        scope = {STOP: "stop", REQUEST: "window", APPROVE: "approve", CYCLE: "cycle", FIRE: "fire"}[path]
-        always = path in {REQUEST, APPROVE} or not picture.at_rest(now)
+        scope = {STOP: "stop", REQUEST: "window", APPROVE: "approve", CYCLE: "cycle", FIRE: "fire", ALERTS: "alert"}[
+            path
+        ]
+        always = path in {REQUEST, APPROVE, ALERTS} or not picture.at_rest(now)
         return scope if always or sent else ""
 
 
@@ -214,6 +217,8 @@ def _is_int(value: Any) -> bool:
 
 def _fits(path: str, body: dict[str, Any]) -> bool:
     """Whether these are the fields of that route, each of its kind."""
+    if path == ALERTS:
+        return _is_webhook(body)
     minutes = body.get("duration_minutes")
     given = "duration_minutes" in body and not (minutes is None and path == GATE)
     if given and (path not in {GATE, REQUEST} or not _is_int(minutes) or not 1 <= minutes <= 480):
@@ -236,3 +241,18 @@ def _fits(path: str, body: dict[str, Any]) -> bool:
         needed = not (path == STOP and body["enabled"])
         return isinstance(reason, str) and (not needed or (len(reason) <= 500 and bool(reason.strip())))
     return True
+
+
+def _is_webhook(body: dict[str, Any]) -> bool:
+    """Whether it is version 4 of Alertmanager's webhook; what else there is in it is nobody's business."""
+    alerts, group = body.get("alerts"), body.get("groupKey")
+    if body.get("version") != "4" or not isinstance(group, str) or not group or not isinstance(alerts, list):
+        return False
+    return 0 < len(alerts) <= 500 and all(
+        isinstance(one, dict)
+        and one.get("status") in ("firing", "resolved")
+        and all(isinstance(one.get(name, {}), dict) for name in ("labels", "annotations"))
+        and isinstance(one.get("startsAt"), str)
+        and "labels" in one
+        for one in alerts
+    )

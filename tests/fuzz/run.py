@@ -22,7 +22,7 @@ from tests.fuzz.oracle import People, Picture, Reply, problems
 from tests.fuzz.wire import Wire
 from tests.operating import CHAT, OPS, TOKEN, Site
 
-SCOPES = ("stop", "gate", "window", "approve", "sender", "fire", "cycle")
+SCOPES = ("stop", "gate", "window", "approve", "sender", "fire", "cycle", "alert")
 FRESH_FILES = 24  # that a server which has answered thousands may have open beyond one that has answered a few
 THREADS_MAX = 100
 SHORT_S = 0.05
@@ -72,6 +72,9 @@ class Prepared:
 def prepared(root: Path) -> Prepared:
     """Make it. Tokens: good for everything, for one thing each, expired, revoked."""
     site = Site(root).write()
+    # A look that goes on behind an answer would change the record at any time.
+    with (root / "ops.toml").open("a", encoding="utf-8") as file:
+        file.write("\n[profiles.site.alerts]\nobserve = false\n")
     clock = ManualClock(datetime.now(UTC) - timedelta(days=20))
     settings = load_settings(root / "ops.toml", environ={})
     plane, past = plane_of(settings, SystemClock(), "tests"), plane_of(settings, clock, "tests")
