@@ -35,6 +35,7 @@ class Fault:
         facts: what the observation has to say about the target's versions, once the good ones are recorded.
         remediation: the one that the decision table has to choose.
         dependents: other targets about which something will be found, because they depend on what is broken.
+        two_keys: whether that remediation needs the approval of two people, whom a rehearsal brings along.
         curable: whether that remediation really heals it; else the end has to be an escalation.
         do: what breaks it.
         holds: how one sees that it is broken.
@@ -48,6 +49,7 @@ class Fault:
     facts: tuple[str, ...] = ()
     remediation: str
     dependents: tuple[str, ...] = ()
+    two_keys: bool = False
     curable: bool = True
     do: Step[Any]
     holds: Test[Any]

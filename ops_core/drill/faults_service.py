@@ -170,6 +170,7 @@ SERVICE = (
         findings=("ready.not_ok",),
         facts=("schema.reversible", "schema.unproven"),
         remediation=ROLLBACK_SCHEMA,
+        two_keys=True,
         do=by.in_turn(migrated, asked),
         holds=says("unready"),
     ),

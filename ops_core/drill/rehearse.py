@@ -21,6 +21,7 @@ from ops_core.control.opening import plane_of
 from ops_core.control.service import ControlPlane
 from ops_core.drill.base_stack import Stack
 from ops_core.drill.fault import Fault
+from ops_core.drill.people import give_two_keys
 from ops_core.errors import OpsError
 from ops_core.incident.loop import IncidentOutcome, run_incident
 from ops_core.observation.launch import observe
@@ -132,6 +133,9 @@ def rehearse_on(
         fault.inject(stack)
         injected_at = clock.now()
         say(f"injected {fault.name}: {fault.description.get(lang, fault.description['en'])}")
+        if fault.two_keys:
+            give_two_keys(settings, plane, fault.remediation, fault.target, stack.work_dir / "people")
+            say(f"two people approved {fault.remediation} of {fault.target}")
         outcome = run_incident(
             settings,
             suite=stack.SUITE,
