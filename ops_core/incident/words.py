@@ -50,6 +50,7 @@ REASONS: Mapping[str, Text] = MappingProxyType(
             "ko": "되돌리기에 실패했습니다: {detail}",
         },
         "guard": {"en": "{detail}", "ko": "{detail}"},
+        "given": {"en": "{detail}", "ko": "{detail}"},
         "stopped": {
             "en": "ended by the emergency stop: {detail}",
             "ko": "긴급정지로 중단되었습니다: {detail}",
@@ -69,6 +70,10 @@ REASONS: Mapping[str, Text] = MappingProxyType(
         "unapplied": {
             "en": "{remediation} was not applied whole: {detail}",
             "ko": "{remediation} 적용이 끝까지 진행되지 못했습니다: {detail}",
+        },
+        "by_hand": {
+            "en": "{remediation} was all that was asked for; still bad: {codes}",
+            "ko": "{remediation}만 요청되었습니다. 여전히 비정상: {codes}",
         },
         "still_bad": {
             "en": "{remediation} did not help: {codes}",
@@ -122,6 +127,14 @@ PREVENTION: Mapping[str, Text] = MappingProxyType(
 # What is said while it happens.
 SAID: Mapping[str, Text] = MappingProxyType(
     {
+        "restoring": {
+            "en": "{target}: its time is over, {remediation}",
+            "ko": "{target}: 지정된 시간이 지나 {remediation} 실행",
+        },
+        "not_restored": {
+            "en": "{target}: its time is over, but {remediation} is not possible: {detail}",
+            "ko": "{target}: 지정된 시간이 지났지만 {remediation}을(를) 실행할 수 없음: {detail}",
+        },
         "looking": {"en": "looking ({suite})", "ko": "관측 중 ({suite})"},
         "verdict": {"en": "{verdict} after {used_s:.1f} s", "ko": "{verdict} ({used_s:.1f}초)"},
         "found": {"en": "found {codes}", "ko": "발견: {codes}"},
@@ -130,6 +143,10 @@ SAID: Mapping[str, Text] = MappingProxyType(
         "decided": {
             "en": "{target}: {severity}, {cause} → {remediation}",
             "ko": "{target}: {severity}, {cause} → {remediation}",
+        },
+        "chosen": {
+            "en": "{remediation} was chosen for {target}, by hand or because its time was over",
+            "ko": "{target}에 대해 {remediation}이(가) 수동으로, 또는 시간이 지나 선택되었습니다",
         },
         "nobody": {"en": "a person has to act", "ko": "사람이 조치해야 함"},
         "planned": {"en": "plan {digest}: {summary}", "ko": "계획 {digest}: {summary}"},
