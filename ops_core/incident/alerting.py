@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from sqlalchemy import select
 
 from ops_core.clock import Clock
-from ops_core.config import Settings
+from ops_core.config import Settings, known_secrets
 from ops_core.content import content_dir
 from ops_core.control import schema
 from ops_core.control.model import why_stopped
@@ -92,6 +92,7 @@ def take(settings: Settings, plane: ControlPlane, clock: Clock, told: Notificati
     Raises:
         StoreUnusable: it cannot be recorded; it should be sent again.
     """
+    told = _redacted(settings, told)
     taking = _Taking(told=told, incidents=Incidents(plane, clock, actor), actor=actor, look=settings.alerts.observe)
     with plane.snapshot() as found:
         begun, over = taking.fresh(found)
@@ -156,6 +157,14 @@ def suites_of(settings: Settings) -> tuple[str, ...]:
     mine = {folder.name for folder in own.iterdir() if folder.is_dir()} if own.is_dir() else set()
     shipped = {name for name in settings.suites if (content_dir() / "checks" / name).is_dir()}
     return tuple(sorted(name for name in mine | shipped if name.isidentifier() and name[0] != "_"))
+
+
+def _redacted(settings: Settings, told: Notification) -> Notification:
+    """The same, with what its alerts say freed of every secret that is known here."""
+    from ops_core.probes.instruments.redact import Redactor
+
+    clean = Redactor(known_secrets(settings).values()).text
+    return replace(told, alerts=tuple(replace(one, summary=clean(one.summary)) for one in told.alerts))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -229,6 +229,8 @@ class Inputs:
         body = json.dumps(sane_body(rng, path)).encode() if post else b""
         headers: list[Pair] = [(b"Host", self.host.encode())]
         token = rng.choice(list(self.tokens)) if rng.random() < 0.5 else ""
+        if path == ALERTS and rng.random() < 0.5:
+            token = "only-alert"
         if token:
             headers.append((b"Authorization", b"Bearer " + self.tokens[token].encode()))
         if post:
