@@ -139,6 +139,15 @@ class Settings:
             allowed=", ".join(t.name for t in self.targets) or "none is defined",
         )
 
+    def suite_of(self, target: str) -> str:
+        """The suite that says whether a target is well, or the first one where this profile does not have it.
+
+        Raises:
+            UsageError: there is no such target.
+        """
+        wanted = self.target(target).proving_suite
+        return wanted if wanted in self.suites else self.suites[0]
+
 
 class SecretMissing(UsageError):
     """A secret is named in the configuration but has no value on this machine."""

@@ -115,6 +115,11 @@ class Target:
             return own[name]
         raise AttributeError(f"target {self.__dict__.get('name')!r} has no {name!r}")
 
+    @property
+    def proving_suite(self) -> str:
+        """The suite that says whether it is well: one that says itself whether it is ready is asked that."""
+        return "service" if self.ready_url or self.live_url else "observe"
+
     def has(self, needed: tuple[str, ...]) -> bool:
         """Whether every needed field or variable is set."""
         return all(getattr(self, name, None) not in (None, (), "") for name in needed)

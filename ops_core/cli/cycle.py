@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ops_core.cli.options import ConfigOption, JsonOption, ProfileOption, actor, clock, settings_of
-from ops_core.cli.output import say, say_fitted, say_json
+from ops_core.cli.output import note, say, say_fitted, say_json
 from ops_core.config import Settings
 from ops_core.errors import EXIT_DONE
+
+if TYPE_CHECKING:
+    from ops_core.control.service import ControlPlane
 
 SlotOption = Annotated[
     str | None, typer.Option("--slot", metavar="now|KEY", help="The slot that is due: run it once, whoever asks.")
@@ -72,7 +75,18 @@ def run_cycle(settings: Settings, slot: str | None, request_types: tuple[str, ..
     from ops_core.cycle.run import run
 
     plane = plane_of(settings, clock(), actor())
+    _restore(settings, plane)
     return run(settings, plane, slot=slot, authorised_to_fire=True, request_types=request_types)
+
+
+def _restore(settings: Settings, plane: ControlPlane) -> None:
+    """Restore what is in force longer than it was meant: a schedule that calls here is what always comes along."""
+    from ops_core.remediation.temporary import due_restorations, temporaries_in_force
+
+    if due_restorations(temporaries_in_force(settings), clock().now()):
+        from ops_core.incident.restoring import restore_due
+
+        restore_due(settings, plane=plane, clock=clock(), say=note, lang=settings.lang, actor=actor())
 
 
 def exit_code_of(receipt: Mapping[str, Any]) -> int:

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from ops_core.remediation.catalogue import Catalogue
 
 
-def decided(settings: Settings, report: Path | None) -> tuple[Observation, tuple[Decision, ...], Catalogue]:
-    """A report (default: the latest observation), what the proven table says of it, and the remediations there are.
+def decided(
+    settings: Settings, report: Path | None, suite: str = "observe"
+) -> tuple[Observation, tuple[Decision, ...], Catalogue]:
+    """A report (default: the suite's latest), what the proven table says of it, and the remediations there are.
 
     Raises:
         RecordError: the report is missing or damaged.
@@ -27,7 +29,7 @@ def decided(settings: Settings, report: Path | None) -> tuple[Observation, tuple
     from ops_core.remediation.catalogue import load_catalogue
     from ops_core.targets import dependencies_in
 
-    observation = read_observation(report or settings.reports_dir / "observe" / "latest.json")
+    observation = read_observation(report or settings.reports_dir / suite / "latest.json")
     catalogue = load_catalogue(settings)
     decisions = decide(
         proven_table(settings, catalogue.names()),

@@ -22,7 +22,7 @@ from ops_core.cli.output import Story, look_for, note, say, say_json, table
 from ops_core.config import Settings
 
 if TYPE_CHECKING:
-    from ops_core.incident.loop import IncidentOutcome
+    from ops_core.incident.loop import Choice, IncidentOutcome
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="As `ops incident list` shows it.")]
 SuiteOption = Annotated[str, typer.Option("--suite", metavar="NAME", help="Folder under checks/.")]
@@ -51,19 +51,26 @@ def run(
     return handle(settings, suite=suite, remediate=not plan_only, lang=language_of(settings, lang), json=json)
 
 
-def handle(settings: Settings, *, suite: str, remediate: bool, lang: str, json: bool) -> int:
-    """Run the incident loop and tell its end."""
+def handle(
+    settings: Settings, *, suite: str, remediate: bool, lang: str, json: bool, choice: Choice | None = None
+) -> int:
+    """Restore what is over, run the incident loop, and tell its end."""
     from ops_core.incident.loop import run_incident
+    from ops_core.incident.restoring import restore_due
 
+    plane, story = plane_of(settings), Story(clock().monotonic, note if json else say)
+    if remediate:
+        restore_due(settings, plane=plane, clock=clock(), say=story, lang=lang, actor=actor())
     outcome = run_incident(
         settings,
         suite=suite,
-        plane=plane_of(settings),
+        plane=plane,
         clock=clock(),
-        say=Story(clock().monotonic, note if json else say),
+        say=story,
         lang=lang,
         remediate=remediate,
         actor=actor(),
+        choice=choice,
     )
     return tell(outcome, lang=lang, json=json)
 

@@ -1,4 +1,4 @@
-"""`ops remediate`: what would be done about the last observation; with `--apply`, do it after a fresh look."""
+"""`ops remediate`: what would be done about the last observation, or what somebody chooses; with `--apply`, do it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ops_core.cli.by_hand import by_hand, chosen, restore_all, tell_plan
 from ops_core.cli.deciding import decided
 from ops_core.cli.estop import plane_of
 from ops_core.cli.options import ConfigOption, JsonOption, LangOption, ProfileOption, language_of, settings_of
@@ -19,31 +20,54 @@ if TYPE_CHECKING:
     from ops_core.remediation.catalogue import Catalogue
 
 
+SuiteOption = Annotated[str, typer.Option("--suite", metavar="NAME", help="Folder under checks/ that is looked at.")]
+
+
 def register(app: typer.Typer, verb: str, line: str) -> None:
     """Add the verb to `ops`."""
     app.command(verb, help=line)(remediate)
 
 
 def remediate(
-    report: Annotated[Path | None, typer.Argument(metavar="[REPORT]", help="Default: the latest observation.")] = None,
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[REPORT | NAME]", help="An observation (default: the latest), or a remediation to choose."
+        ),
+    ] = None,
     target: Annotated[str | None, typer.Option("--target", metavar="NAME", help="Only this target.")] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Look again and let the remedy act.")] = False,
+    suite: SuiteOption = "observe",
+    restore: Annotated[
+        bool, typer.Option("--restore", help="Restore what is in force longer than it was meant.")
+    ] = False,
     config: ConfigOption = None,
     profile: ProfileOption = None,
     lang: LangOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Plan what the decision table names for what was found."""
+    """Plan what the decision table names for what was found, or what is named here."""
     settings = settings_of(config, profile)
     language = language_of(settings, lang)
+    if restore:
+        return restore_all(settings, language, alone=(what, target, apply) == (None, None, False), json=json)
+    name = chosen(what)
+    if name is not None:
+        return by_hand(settings, name, target, apply=apply, lang=language, json=json)
+    report = None if what is None else Path(what)
     if apply:
         # What was seen a while ago is no ground to act on: the incident loop looks first.
         from ops_core.cli.incident import handle
 
-        return handle(settings, suite="observe", remediate=True, lang=language, json=json)
+        return handle(settings, suite=suite, remediate=True, lang=language, json=json)
+    return _show(settings, report, suite, target, lang=language, json=json)
+
+
+def _show(settings: Settings, report: Path | None, suite: str, target: str | None, *, lang: str, json: bool) -> int:
+    """What would be done about an observation."""
     if target is not None:
         settings.target(target)
-    _, decisions, catalogue = decided(settings, report)
+    _, decisions, catalogue = decided(settings, report, suite)
     plans = [_plan(settings, catalogue, one) for one in decisions if target in (None, one.target)]
     permission = plane_of(settings).permission(settings.drill)
     if json:
@@ -51,7 +75,7 @@ def remediate(
         say_json({"plans": plans, "permission": allowed})
     else:
         for plan in plans:
-            _tell(plan, language)
+            tell_plan(plan, lang)
         if not plans:
             say("nothing was found that asks for a remedy")
         elif any(plan["plan"] for plan in plans):
@@ -76,23 +100,3 @@ def _plan(settings: Settings, catalogue: Catalogue, decision: Decision) -> dict[
     except OpsError as error:
         return {**told, "plan": None, "why": error.what, "next": error.next_step}
     return {**told, "plan": plan.to_json(), "why": "", "next": ""}
-
-
-def _tell(told: dict[str, Any], lang: str) -> None:
-    from ops_core.remediation.plan import Plan, shown
-
-    say(f"{told['target'] or 'control plane'}  {', '.join(told['findings'])}")
-    if told["plan"] is None:
-        say(f"  no plan  {told['why']}")
-        if told["next"]:
-            say(f"  next     {told['next']}")
-    else:
-        plan = Plan.from_json(told["plan"])
-        say(f"  plan {plan.digest[:12]}  {plan.summary.get(lang) or plan.summary['en']}")
-        for number, step in enumerate(plan.steps, start=1):
-            say(f"  {number}. {shown(step.argv)}")
-        say(
-            "  undo  "
-            + ("the same way back" if plan.undo else plan.no_undo.get(lang) or plan.no_undo.get("en", "none"))
-        )
-    say()

@@ -39,6 +39,14 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A remediation that somebody chose for a target, whatever the table says."""
+
+    remediation: str
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class IncidentOutcome:
     """What came of it.
 
@@ -86,6 +94,7 @@ def run_incident(
     verify_s: float | None = None,
     actor: str = ACTOR,
     observe: Observe = launch,
+    choice: Choice | None = None,
 ) -> IncidentOutcome:
     """Look, decide, recover behind the guard, verify, report. An interrupted incident is gone on with first.
 
@@ -103,9 +112,11 @@ def run_incident(
             the ten minutes.
         actor: who is named in the audit chain.
         observe: runs a suite; for tests.
+        choice: what is done in place of asking the table, well or not; and nothing beside it.
 
     Raises:
         LoopBusy: another process handles an incident on this control store.
+        UsageError: there is no such remediation or target.
         ConfigError: the decision table or a remediation cannot be relied on. Nothing was looked at.
         ObservationFailed: the suite could not be run.
         StoreUnusable: nothing can be recorded, so nothing is done.
@@ -113,13 +124,16 @@ def run_incident(
     plane.create()
     with claimed(settings.state_dir, clock) as hold:
         stages = _stages(settings, suite, plane, clock, say, lang, verify_s, actor, observe, hold)
-        if remediate:
+        if choice is not None:
+            stages.catalogue.get(choice.remediation)
+            settings.target(choice.target)
+        elif remediate:
             gone_on = _unfinished(stages)
             if gone_on is not None:
                 return gone_on
         look, launched = stages.first_look()
         seen = launched.observation
-        if seen.verdict is not Verdict.UNHEALTHY:
+        if seen.verdict is not Verdict.UNHEALTHY and choice is None:
             outcome = "healthy" if seen.verdict is Verdict.HEALTHY else "unknown"
             return IncidentOutcome(
                 outcome=outcome, exit_code=EXIT_CODES[outcome], observation=seen, record=launched.path
@@ -127,6 +141,8 @@ def run_incident(
         data = {"injected_at": isoformat(injected_at) if injected_at else None, "fault": fault, "lang": lang}
         incident = stages.incidents.open(settings, suite, look, data)
         say(words.say("opened", lang, id=incident.id))
+        if choice is not None:
+            stages.decide_by_hand(incident, look, choice.remediation, choice.target)
         found = _handle(stages, incident, remediate=remediate)
         return dataclasses.replace(found, observation=seen, record=launched.path)
 

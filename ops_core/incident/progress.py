@@ -155,6 +155,12 @@ class History:
         return parse_instant(self.rounds[0].look.finished_at) + timedelta(seconds=RECOVER_S)
 
     @property
+    def by_hand(self) -> str:
+        """The remediation that somebody chose, where the table was not asked; empty where it was."""
+        first = (self.rounds[0].decisions or [{}])[0]
+        return str(first["candidates"][0]) if first.get("by_hand") else ""
+
+    @property
     def acted(self) -> bool:
         """Whether anything was ever begun."""
         return any(attempt.armed for attempt in self.attempts)
@@ -297,6 +303,8 @@ class History:
             # What was not seen may be seen the next moment; twice in a row it is for a person to find out why.
             twice = len(self.rounds) > 1 and not self._left(self.rounds[-2].look)
             return self._not_seen(current) if twice else self._look_again()
+        if self.by_hand:
+            return self._close(State.ESCALATED, reason("by_hand", remediation=self.by_hand, codes=_codes(look)))
         worked = sum(one.armed for one in self.rounds[:-1])
         if worked >= ROUNDS_MAX:
             return self._close(State.ESCALATED, reason("rounds_over", rounds=worked, codes=_codes(look)))

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from ops_core.clock import Clock, new_run_id, parse_instant
-from ops_core.config import Settings
+from ops_core.config import LANGUAGES, Settings
 from ops_core.decision.cause import Dependencies
 from ops_core.decision.match import Decision, decide
-from ops_core.decision.table import DecisionTable
+from ops_core.decision.table import DecisionTable, Severity
 from ops_core.errors import OpsError
 from ops_core.incident import files, words
 from ops_core.incident.asked import Asked, asked_again, codes_of
@@ -103,6 +103,28 @@ class Stages:
         except OpsError as error:
             # A log that cannot be written must not keep a service down; it is tried again at the end.
             self.say(str(error))
+
+    def decide_by_hand(self, incident: Incident, look: Look, remediation: str, target: str) -> None:
+        """Record that somebody chose a remediation, whatever the table says."""
+        codes = list(dict.fromkeys(bad.code for bad in look.bad if bad.target == target))
+        evidence = dict.fromkeys(one for bad in look.bad if bad.target == target for one in bad.evidence)
+        decision = {
+            "target": target,
+            "row_id": "by-hand",
+            "where": "ops remediate",
+            "severity": Severity.MEDIUM.value,
+            "findings": codes,
+            "given": [],
+            "attributed": [],
+            "dependents": [],
+            "evidence": list(look.cited(tuple(evidence))),
+            "cause": {lang: words.say("chosen", lang, remediation=remediation, target=target) for lang in LANGUAGES},
+            "action": {lang: words.say("chosen", lang, remediation=remediation, target=target) for lang in LANGUAGES},
+            "candidates": [remediation],
+            "for_dependents": None,
+            "by_hand": True,
+        }
+        self.incidents.append(incident.id, Kind.DECIDED, {"decisions": [decision]})
 
     def plan(self, incident: Incident, history: History, wanted: Next) -> None:
         """Plan one remediation of one target as it is now."""

@@ -12,17 +12,12 @@ from typing import TYPE_CHECKING, Any
 from ops_core.errors import OpsError
 from ops_core.observation.journal import write_atomically
 from ops_core.observation.record import Observation
-from ops_core.targets import Target
 from ops_core.verdict import Judged
 
 if TYPE_CHECKING:
     from ops_core.pytest_plugin.session import RunbookSession
 
 PLAIN_WIDTH = 100
-# The suites whose good verdict makes a version worth rolling back to. A service that says itself whether it is ready is
-# proven by being asked that; that its process runs says little.
-PROVING_SUITE = "observe"
-PROVING_SERVICES = "service"
 
 
 def finish(session: RunbookSession, observation: Observation) -> None:
@@ -49,7 +44,7 @@ def _mark_good(session: RunbookSession, observation: Observation, notes: list[st
     if observation.interrupted or not (session.whole_suite and session.selected):
         return
     good = healthy_targets(observation, session.selected)
-    proven = (t for t in session.settings.targets if t.name in good and proving_suite(t) == observation.suite)
+    proven = (t for t in session.settings.targets if t.name in good and t.proving_suite == observation.suite)
     linked = [t for t in proven if t.release_link or t.config_link]
     there = session.settings.control_url or session.settings.control_store.is_file()
     if not linked or not there:
@@ -61,11 +56,6 @@ def _mark_good(session: RunbookSession, observation: Observation, notes: list[st
             remember_good(session.settings, target, session.clock, schema_seen(observation, target.name))
         except OpsError as error:
             notes.append(f"what is in force at {target.name} could not be marked good: {error.what}")
-
-
-def proving_suite(target: Target) -> str:
-    """The suite that proves what is in force at a target."""
-    return PROVING_SERVICES if target.ready_url or target.live_url else PROVING_SUITE
 
 
 def schema_seen(observation: Observation, target: str) -> str | None:
