@@ -40,6 +40,12 @@ class Looks:
         # A daemon: the end of the server waits for no look; one that is under way goes on by itself.
         threading.Thread(target=self._work, name="ops-looks", daemon=True).start()
 
+    @property
+    def busy(self) -> bool:
+        """Whether looks are being taken."""
+        with self._lock:
+            return self._running
+
     def _work(self) -> None:
         while self._goes_on():
             try:

@@ -174,7 +174,12 @@ def _turn(folder: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def _request(raw: bytes) -> dict[str, str]:
+def read_request(raw: bytes) -> dict[str, str]:
+    """The request.
+
+    Raises:
+        UsageError: it is none.
+    """
     try:
         told = json.loads(raw) if len(raw) <= REQUEST_MAX_BYTES else None
     except (ValueError, RecursionError):
@@ -190,7 +195,7 @@ def main() -> int:
 
     code = 0
     try:
-        request = _request(sys.stdin.buffer.read(REQUEST_MAX_BYTES + 1))
+        request = read_request(sys.stdin.buffer.read(REQUEST_MAX_BYTES + 1))
         settings, clock = load_settings(Path(request["config"]), request["profile"]), SystemClock()
         answer = look_next(settings, plane_of(settings, clock, request["actor"]), clock)
     except OpsError as error:

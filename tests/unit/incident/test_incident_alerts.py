@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -9,14 +12,15 @@ from pathlib import Path
 import pytest
 
 from ops_core.clock import SystemClock
-from ops_core.control.running import registered
-from ops_core.errors import Refused
-from ops_core.incident.alerted import CUT_OFF, look_next
+from ops_core.control.running import engage_and_end, registered
+from ops_core.errors import Refused, UsageError
+from ops_core.incident.alerted import CUT_OFF, look_next, read_request
 from ops_core.incident.alerting import LOOK_BEGUN, Taken, pending, suites_of, take
 from ops_core.incident.alerts import Alert, Notification, began_at, normal_instant, title_of, wanted_by
 from ops_core.incident.events import Event, Kind, State
 from ops_core.incident.severity import Severity
 from ops_core.incident.store import Incident, Incidents
+from tests.support import eventually
 from tests.unit.incident.incident_world import World
 
 AT, LATER = "2026-01-05T09:00:00.000Z", "2026-01-05T10:00:00.000Z"
@@ -234,3 +238,34 @@ def test_without_looks_it_waits_for_a_person(world: World) -> None:
     assert (found.opened, found.look) == (True, "off")
     with world.plane.snapshot() as seen:
         assert not pending(seen)
+
+
+def test_the_stop_ends_a_look(world: World) -> None:
+    """With the suite that it runs; it is told as cut off by whoever comes next."""
+    (world.root / "checks" / "mine").mkdir(parents=True)
+    slow = CHECK.replace(
+        "assert False", "import pathlib, time; pathlib.Path('begun').touch(); time.sleep(60); assert False"
+    )
+    (world.root / "checks" / "mine" / "check_mine.py").write_text(slow)
+    first = taking(world, sent(alert(runbook_suite="mine")))
+    told = {"config": str(world.settings.path), "profile": world.settings.profile, "actor": "alert"}
+    argv = [sys.executable, "-P", "-m", "ops_core.incident.alerted"]
+    with subprocess.Popen(argv, cwd=world.root, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(told).encode())
+        process.stdin.close()
+        eventually((world.root / "begun").exists, "the suite runs")
+        stopped = engage_and_end(world.plane, "stop", "kim")
+        assert not stopped.left
+        assert [one.kind for one in stopped.ended] == ["alert"]
+        assert process.wait(10) != 0
+    world.plane.release("go on")
+    assert look_next(world.settings, world.plane, world.clock)["result"] == "nothing waits"
+    assert CUT_OFF in [event.data.get("text") for event in events(world, first.incident)]
+
+
+@pytest.mark.parametrize("raw", [b"", b"[]", b"{}", b'{"config": 1, "profile": "x", "actor": "y"}', b"x" * 70_000])
+def test_a_request_that_is_none(raw: bytes) -> None:
+    """Is refused."""
+    with pytest.raises(UsageError):
+        read_request(raw)
