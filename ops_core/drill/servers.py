@@ -96,6 +96,7 @@ def new_place(beside: Path) -> Path:
     """
     account = postgres_account()
     if account is None:
+        shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(mode=0o700)
         return beside
     place = Path(tempfile.mkdtemp(prefix=PLACE_PREFIX))
