@@ -19,6 +19,7 @@ from ops_core.cli.options import (
     settings_of,
 )
 from ops_core.cli.output import Story, look_for, note, say, say_json, table
+from ops_core.cli.response import register_response, responses_of, show_response
 from ops_core.config import Settings
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def register(app: typer.Typer, verb: str, line: str) -> None:
     group.command("resume", help="Go on with an incident that was interrupted.")(resume)
     group.command("list", help="The incidents there are, the latest first.")(list_)
     group.command("show", help="One incident: how it went, and where its reports are.")(show)
+    register_response(group)
     app.add_typer(group, name=verb)
 
 
@@ -129,8 +131,14 @@ def list_(config: ConfigOption = None, profile: ProfileOption = None, json: Json
 
     settings = settings_of(config, profile)
     found = list_incidents(plane_of(settings), clock(), settings.profile)
-    rows = [
-        {"id": one.id, "opened_at": one.opened_at, "state": shown_state(settings, one).value, "suite": one.suite}
+    rows: list[dict[str, Any]] = [
+        {
+            "id": one.id,
+            "opened_at": one.opened_at,
+            "state": shown_state(settings, one).value,
+            "suite": one.suite,
+            "of_people": one.of_people,
+        }
         for one in found
     ]
     if json:
@@ -138,7 +146,9 @@ def list_(config: ConfigOption = None, profile: ProfileOption = None, json: Json
         return 0
     if not rows:
         say(f"no incident in profile {settings.profile}")
-    for line in table([(row["id"], row["state"], row["suite"], row["opened_at"]) for row in rows], indent=""):
+    for line in table(
+        [(row["id"], row["state"], row["suite"] or "people", row["opened_at"]) for row in rows], indent=""
+    ):
         say(line)
     return 0
 
@@ -157,6 +167,8 @@ def show(
 
     settings = settings_of(config, profile)
     language = language_of(settings, lang)
+    if responses_of(settings).incidents.get(incident).of_people:
+        return show_response(settings, incident, language, json=json)
     view = incident_view(settings, plane_of(settings), clock(), incident, language)
     if json:
         say_json(view.to_json())

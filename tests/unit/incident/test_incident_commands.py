@@ -1,0 +1,100 @@
+"""`ops incident open … close`, typed as people type it: what is asked for, refused and said."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+OPS = [sys.executable, "-m", "ops_core.cli"]
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "ops.toml").write_text(
+        '[profiles.default]\ndrill = true\n[profiles.default.targets.web]\nhealth_url = "http://127.0.0.1:9/"\n'
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def ops(root):
+    def typed(*words, code=0):
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        environ = {**kept, "OPS_CONFIG": str(root / "ops.toml")}
+        done = subprocess.run(
+            [*OPS, "incident", *words], cwd=root, env=environ, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return json.loads(done.stdout) if "--json" in words else done.stdout + done.stderr
+
+    return typed
+
+
+OPEN = ("open", "--severity", "SEV-2", "--title", "orders fail")
+KNOWN = ("--affected", "/api/orders", "--version", "1.4.2", "--since", "2026-01-04T09:05:00Z")
+
+
+def test_a_person_goes_the_whole_way(ops):
+    """Opened, told, answered phase by phase, closed as recovered; each step says what comes next."""
+    asked = ops(*OPEN, code=2)
+    for word in ("--affected", "--version", "--since", "unknown"):
+        assert word in asked
+    told = ops(*OPEN, "--scenario", "redis", *KNOWN, "--json")
+    one = told["id"]
+    assert (told["severity"], told["phase"], told["update"]["overdue"]) == ("SEV-2", "triage", False)
+    assert "the phase triage comes first" in ops("phase", one, "--finish", "recover", code=2)
+    assert "--answer rollout=" in ops("phase", one, "--finish", "triage")
+    refused = ops("phase", one, "--finish", "stabilise", code=2)
+    assert "open items: rollout, dependency" in refused
+    answers = {
+        "stabilise": ("rollout=none under way", "dependency=degraded mode entered"),
+        "diagnose": ("health=ready answers 503", "metrics=5 % errors", "trace=r-1 ends at Redis"),
+        "recover": ("fix=Redis restarted", "verified=ready answers 200", "cleared=alert resolved"),
+        "post-incident": ("report=written", "slo=12 % of the budget spent"),
+    }
+    shown = ops("update", one, "--text", "Redis is away", "--severity", "SEV-1", "--json")
+    assert shown["severity"] == "SEV-1"
+    for phase, said in answers.items():
+        ops("update", one, *(word for part in said for word in ("--answer", part)))
+        shown = ops("phase", one, "--finish", phase, "--json")
+    assert shown["phase"] is None
+    assert shown["update"] is None
+    assert ops("close", one, "--json")["state"] == "recovered"
+    told = ops("timeline", one)
+    for text in (
+        "Opened as SEV-2: orders fail",
+        "Update (SEV-1): Redis is away",
+        "Phase finished: triage",
+        "recovered",
+    ):
+        assert text in told
+    assert "people" in ops("list")
+    assert "has ended" in ops("update", one, "--text", "more", code=2)
+
+
+def test_what_cannot_be_is_told(ops):
+    """Bad input ends with 64 and names what is allowed; a checklist that is not done needs a reason."""
+    told = ops(*OPEN, "--affected", "unknown", "--version", "unknown", "--since", "unknown", "--json")
+    one = told["id"]
+    assert told["phases"][0]["items"][0]["open"]
+    for words in (
+        ("open", "--severity", "SEV-7", "--title", "x", *KNOWN),
+        ("open", "--severity", "SEV-1", "--title", " ", *KNOWN),
+        ("open", "--severity", "SEV-1", "--title", "x", *KNOWN[:4], "--since", "yesterday"),
+        ("open", "--severity", "SEV-1", "--title", "x", *KNOWN, "--scenario", "fire"),
+        ("update", one),
+        ("update", one, "--severity", "SEV-1"),
+        ("update", one, "--answer", "nothing"),
+        ("update", one, "--answer", "weather=fine"),
+        ("update", one, "--answer", "scope= "),
+        ("phase", one, "--finish", "lunch"),
+        ("show", "nobody"),
+        ("close", "nobody"),
+    ):
+        assert "ops: " in ops(*words, code=64)
+    assert "the checklist is not done" in ops("close", one, code=2)
+    assert ops("close", one, "--reason", "false alarm", "--json")["state"] == "closed"
+    assert "has ended" in ops("close", one, "--reason", "again", code=2)
