@@ -247,7 +247,10 @@ def _alembic(settings: Settings, target: Target, act: str) -> int:
         environ.update({target.database_password: password, "PGPASSWORD": password})
     step = "-1" if act == "downgrade" else "+1"
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "alembic", "-c", str(ini), act, step], cwd=ini.parent, env=environ, check=False
+        [sys.executable, "-P", "-B", "-m", "alembic", "-c", str(ini), act, step],
+        cwd=ini.parent,
+        env=environ,
+        check=False,
     )
     return done.returncode
 
