@@ -196,7 +196,8 @@ def _in_env_file(path: Path, variable: str) -> str:
 
 def known_secrets(settings: Settings) -> dict[str, str]:
     """The values of all secrets the profile names, as far as they can be read: what redaction has to hide."""
-    named = (settings.control_password, settings.push.telegram_token, settings.push.telegram_chat)
+    push = settings.push
+    named = (settings.control_password, push.telegram_token, push.telegram_chat, *push.notify.values())
     of_targets = (name for target in settings.targets for name in target.secret_names)
     names = {*settings.secrets, *(name for name in (*named, *of_targets) if name)}
     values = {}
@@ -253,6 +254,12 @@ def load_settings(path: Path, profile: str | None = None, environ: Mapping[str, 
             f"profile {wanted!r} has no target",
             where=source.where(keys),
             allowed=f"a table [profiles.{wanted}.targets.NAME]",
+        )
+    if chosen.push.channel is not None and chosen.push.channel not in chosen.push.notify:
+        raise ConfigError(
+            f"there is no channel {chosen.push.channel!r}",
+            where=source.where((*keys, "push", "channel")),
+            allowed=", ".join(sorted(chosen.push.notify)) or f"a name of [profiles.{wanted}.push.notify]",
         )
     _settle_dependencies(targets, source, (*keys, "targets"))
     root = path.parent

@@ -7,6 +7,7 @@ safe: nothing leaves the machine, and the server listens to this host alone.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -116,11 +117,18 @@ class CycleTable:
 
 @dataclass(frozen=True, kw_only=True)
 class PushTable:
-    """The way out for messages. The secrets are named; their values come from where all secrets come from."""
+    """The way out for messages. The secrets are named; their values come from where all secrets come from.
+
+    Attributes:
+        notify: by the name of a channel the name of the secret that holds its address, as Apprise reads it.
+        channel: which of these messages go to; without it they go to the chat, or to the console.
+    """
 
     telegram_url: str = field(default="https://api.telegram.org", metadata=URL)
     telegram_token: str | None = field(default=None, metadata=NAMED)
     telegram_chat: str | None = field(default=None, metadata=NAMED)
+    notify: Mapping[str, str] = field(default_factory=dict)
+    channel: str | None = field(default=None, metadata=NAMED)
     timeout_s: float = field(default=10.0, metadata=SECONDS)
 
 

@@ -96,7 +96,7 @@ class SenderBody(Body):
 
     enabled: bool
     reason: Reason
-    channel: Literal["CONSOLE_ONLY", "TELEGRAM_ONLY"] = "CONSOLE_ONLY"
+    channel: Literal["CONSOLE_ONLY", "TELEGRAM_ONLY", "NOTIFY_ONLY"] = "CONSOLE_ONLY"
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"enabled": True, "reason": "weekly live fire", "channel": "TELEGRAM_ONLY"}]}

@@ -16,7 +16,7 @@ INSTANT: Schema = {"type": ["string", "null"], "description": "ISO 8601 in UTC"}
 OBJECTS: Schema = {"type": "array", "items": {"type": "object"}}
 TEXTS: Schema = {"type": "array", "items": TEXT}
 GATES: Schema = {"enum": ["MOCK_ONLY", "DRY_RUN", "REAL_ENABLED"]}
-CHANNELS: Schema = {"enum": ["CONSOLE_ONLY", "TELEGRAM_ONLY"]}
+CHANNELS: Schema = {"enum": ["CONSOLE_ONLY", "TELEGRAM_ONLY", "NOTIFY_ONLY"]}
 AT = "2026-11-30T00:05:00.000Z"
 
 

@@ -28,6 +28,7 @@ PENDING, SENDING, SENT, FAILED, UNKNOWN, WITHDRAWN = "PENDING", "SENDING", "SENT
 BODY_MAX_UNITS = 4096  # UTF-16 code units: that is how the Bot API counts
 WAITING_MAX = 1000
 LISTED_MAX = 200
+APPRISE = "apprise"
 DETAIL_MAX_CHARS = 300
 ADD_COMMAND = "ops outbox add --text …"
 LIST_COMMAND = "ops outbox list"
@@ -186,19 +187,25 @@ def outbox_digest(waiting: Sequence[Message]) -> str:
 
 
 def channel_of(settings: Settings) -> Channel:
-    """Where messages of this profile go: to Telegram where its bot and chat are named, else to the console."""
+    """Where messages of this profile go: to the channel it names, else to its Telegram chat, else to the console."""
+    if settings.push.channel:
+        return Channel.NOTIFY_ONLY
     named = settings.push.telegram_token and settings.push.telegram_chat
     return Channel.TELEGRAM_ONLY if named else Channel.CONSOLE_ONLY
 
 
 def destination_of(settings: Settings) -> str:
-    """Server, bot and chat as one digest, keyed by the token: it names none of them. Empty for the console.
+    """Server, bot and chat, or channel and address, as one digest that names none of them. Empty for the console.
 
     Where a secret has no value there is no destination either; the self test says so.
     """
-    if channel_of(settings) is Channel.CONSOLE_ONLY:
+    channel = channel_of(settings)
+    if channel is Channel.CONSOLE_ONLY:
         return ""
     try:
+        if channel is Channel.NOTIFY_ONLY:
+            name = settings.push.channel or ""
+            return destination_digest(APPRISE, read_secret(settings, settings.push.notify[name]), name)
         token = read_secret(settings, settings.push.telegram_token or "")
         chat = read_secret(settings, settings.push.telegram_chat or "")
     except SecretMissing:

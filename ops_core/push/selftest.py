@@ -68,7 +68,7 @@ def self_test(settings: Settings, environ: Mapping[str, str] | None = None) -> S
 def _named(settings: Settings) -> Iterator[str]:
     yield from settings.secrets
     push = settings.push
-    for name in (settings.control_password, push.telegram_token, push.telegram_chat):
+    for name in (settings.control_password, push.telegram_token, push.telegram_chat, *push.notify.values()):
         if name:
             yield name
     for target in settings.targets:

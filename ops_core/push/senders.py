@@ -1,4 +1,4 @@
-"""The ways out: the console, and a chat through the Bot API of Telegram.
+"""The ways out: the console, a chat through the Bot API of Telegram, and whatever Apprise knows (`notifying`).
 
 A sender tries once and says one of three things: delivered, not delivered, or unknown. Not delivered is said only
 where it is certain: nothing was written yet, or the server refused. Everything else may have arrived, so it is unknown.
@@ -24,6 +24,7 @@ from ops_core.control.model import Channel, tidy
 from ops_core.errors import OpsError
 from ops_core.probes.instruments.redact import Redactor
 from ops_core.push.outbox import destination_digest
+from ops_core.push.results import REFUSALS, Delivered, NotDelivered, Result, Unknown, fit_for_json
 
 if TYPE_CHECKING:
     import ssl
@@ -32,36 +33,20 @@ if TYPE_CHECKING:
 
     import httpx
 
+__all__ = [
+    "ConsoleSender",
+    "Delivered",
+    "NotDelivered",
+    "Sender",
+    "TelegramSender",
+    "Unknown",
+    "fit_for_json",
+    "sender_for",
+]
+
 RESPONSE_MAX_BYTES = 65_536
 DETAIL_MAX_CHARS = 200
-# The server read the request and refused it. 400 is about the message, the others are about the way out.
-REFUSALS = frozenset({400, 401, 403, 404, 429})
 _LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Delivered:
-    """It has arrived."""
-
-    detail: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class NotDelivered:
-    """It has certainly not arrived. `way_out`: no other message would have either, so none need be tried."""
-
-    detail: str
-    way_out: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class Unknown:
-    """It may have arrived: it must not be sent again without a person who looked."""
-
-    detail: str
-
-
-Result = Delivered | NotDelivered | Unknown
 
 
 class Sender(Protocol):
@@ -195,6 +180,10 @@ def sender_for(settings: Settings, channel: Channel, now: Callable[[], datetime]
     """
     if channel is Channel.CONSOLE_ONLY:
         return ConsoleSender(now=now)
+    if channel is Channel.NOTIFY_ONLY:
+        from ops_core.push.notifying import notify_sender
+
+        return notify_sender(settings)
     push = settings.push
     try:
         token, chat = read_secret(settings, push.telegram_token or ""), read_secret(settings, push.telegram_chat or "")
@@ -209,11 +198,6 @@ def sender_for(settings: Settings, channel: Channel, now: Callable[[], datetime]
         except (OSError, ssl.SSLError) as error:
             raise OpsError("the certificates cannot be read", where=f"{settings.ca_file} ({error})") from None
     return TelegramSender(url=push.telegram_url, token=token, chat=chat, timeout_s=push.timeout_s, tls=tls)
-
-
-def fit_for_json(body: str) -> str:
-    """The text without lone surrogates, which no server can read."""
-    return body.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 async def _body_of(answer: httpx.Response) -> bytes:

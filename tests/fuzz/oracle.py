@@ -232,7 +232,7 @@ def _fits(path: str, body: dict[str, Any]) -> bool:
         return False
     if path == GATE and body.get("mode") not in ("MOCK_ONLY", "DRY_RUN", "REAL_ENABLED"):
         return False
-    if path == SENDER and body.get("channel", "CONSOLE_ONLY") not in ("CONSOLE_ONLY", "TELEGRAM_ONLY"):
+    if path == SENDER and body.get("channel", "CONSOLE_ONLY") not in ("CONSOLE_ONLY", "TELEGRAM_ONLY", "NOTIFY_ONLY"):
         return False
     if path == APPROVE:
         return all(re.fullmatch(r"[0-9a-fA-F]+", str(body.get(key, ""))) for key in allowed)

@@ -44,6 +44,7 @@ class Channel(StrEnum):
 
     CONSOLE_ONLY = "CONSOLE_ONLY"
     TELEGRAM_ONLY = "TELEGRAM_ONLY"
+    NOTIFY_ONLY = "NOTIFY_ONLY"
 
 
 class WindowStatus(StrEnum):
