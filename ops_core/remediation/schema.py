@@ -16,6 +16,7 @@ import configparser
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,21 +195,28 @@ def _declared(file: Path) -> Declared | None:
 
 
 def _literals(tree: ast.Module) -> Mapping[str, Any]:
-    """The names of a module that are set once, to a literal."""
+    """The names that a module sets to a literal, at its top and nowhere else: what is set twice says nothing."""
+    times = Counter(name for node in ast.walk(tree) for name in _set_by(node))
     found: dict[str, Any] = {}
-    twice: set[str] = set()
-    for node in ast.walk(tree):
-        names = [one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)]
-        if isinstance(node, ast.Assign | ast.AnnAssign) and node in tree.body and len(names) == 1:
-            try:
-                value = ast.literal_eval(node.value) if node.value is not None else None
-            except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-                value = ...
-            twice.update(names if names[0] in found else ())
-            found[names[0]] = value
-        elif isinstance(node, ast.stmt) and node not in tree.body and not isinstance(node, ast.FunctionDef):
-            twice.update(names)
-    return {name: value for name, value in found.items() if name not in twice}
+    for node in tree.body:
+        names = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        if len(names) != 1 or not isinstance(names[0], ast.Name) or times[names[0].id] != 1:
+            continue
+        try:
+            found[names[0].id] = ast.literal_eval(node.value)  # type: ignore[attr-defined]  # an assignment has one
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+            found[names[0].id] = ...
+    return found
+
+
+def _set_by(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Name):
+        return [] if isinstance(node.ctx, ast.Load) else [node.id]
+    if isinstance(node, ast.alias):
+        return [node.asname or node.name]
+    return [node.name] if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) else []
 
 
 def main(arguments: Sequence[str]) -> int:
