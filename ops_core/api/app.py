@@ -53,22 +53,10 @@ def create_app(
         launching: runs an act in a process of its own.
     """
     urgent = ThreadPoolExecutor(URGENT_THREADS, thread_name_prefix="ops-stop")
-    places = BoundedSemaphore(LAUNCHED_MAX)
-
-    def launch_one(module: str, request: dict[str, Any]) -> dict[str, Any]:
-        if not places.acquire(blocking=False):
-            raise BadRequest(
-                "too many acts run at once", status=429, where="server", allowed=f"{LAUNCHED_MAX} at a time"
-            )
-        try:
-            return launching(settings, module, request)
-        finally:
-            places.release()
-
     context = Context(
         settings=settings,
         clock=clock,
-        launch=launch_one,
+        launch=_bounded(settings, launching),
         urgent=urgent,
         anonymous=Allowance(settings.serve.anonymous_per_hour, clock.monotonic),
         looks=looks_of(settings, clock, launching),
@@ -110,6 +98,25 @@ def create_app(
         monotonic=clock.monotonic,
     )
     return app
+
+
+def _bounded(
+    settings: Settings, launching: Callable[[Settings, str, dict[str, Any]], dict[str, Any]]
+) -> Callable[[str, dict[str, Any]], dict[str, Any]]:
+    """Runs an act in a process of its own, as many at once as there are places."""
+    places = BoundedSemaphore(LAUNCHED_MAX)
+
+    def launch_one(module: str, request: dict[str, Any]) -> dict[str, Any]:
+        if not places.acquire(blocking=False):
+            raise BadRequest(
+                "too many acts run at once", status=429, where="server", allowed=f"{LAUNCHED_MAX} at a time"
+            )
+        try:
+            return launching(settings, module, request)
+        finally:
+            places.release()
+
+    return launch_one
 
 
 def _document(app: FastAPI) -> None:

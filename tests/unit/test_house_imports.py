@@ -17,6 +17,7 @@ from support import ROOT
 SLOW = {
     "alembic",
     "anyio",
+    "apprise",
     "babel",
     "click",
     "cryptography",
@@ -28,6 +29,7 @@ SLOW = {
     "jsonschema",
     "prometheus_client",
     "pydantic",
+    "requests",
     "rich",
     "sqlalchemy",
     "starlette",
