@@ -36,6 +36,7 @@ from ops_core.evidence.systems import (
     GuardEvidence,
     HttpEvidence,
     ProcessEvidence,
+    RolloutEvidence,
     StreamEvidence,
     Timing,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "ReadyEvidence",
     "RedisEvidence",
     "RequestIdEvidence",
+    "RolloutEvidence",
     "SchemaEvidence",
     "SecretSeen",
     "SecretsEvidence",

@@ -199,3 +199,20 @@ class DeploymentEvidence(Evidence):
             f"release {self.release or 'none'} in force (last good: {self.release_good or 'not recorded'}), "
             f"configuration {self.config or 'none'} (last good: {self.config_good or 'not recorded'})"
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutEvidence(Evidence):
+    """Whether a rollout is under way, as the operator's own command says; None where it says neither yes nor no."""
+
+    running: bool | None
+    detail: str = ""
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        return ("rollout.running",) if self.running else ()
+
+    def explain(self) -> str:
+        if self.running is None:
+            return f"nobody can tell whether a rollout is under way: {self.detail}"
+        return "a rollout is under way" if self.running else "no rollout is under way"
