@@ -15,6 +15,6 @@ NO_ANSWER_FROM = 126
 async def rollout(target: Target, command: CommandInstrument) -> RolloutEvidence:
     """Run the command that says whether a rollout is under way."""
     said = await command.run(*target.rollout_running_argv)
-    if said.exit_code is not None and 0 <= said.exit_code < NO_ANSWER_FROM:
+    if 0 <= said.exit_code < NO_ANSWER_FROM:
         return RolloutEvidence(running=said.exit_code == 0)
     return RolloutEvidence(running=None, detail=said.explain())
