@@ -46,8 +46,8 @@ total_s = 60
 {target}
 # A target may also carry variables of your own; a probe says which it needs (see checks/observe/check_disk.py).
 [profiles.default.targets.this-host.vars]
-disk_path = "."
-disk_free_min_percent = 5
+data_path = "."
+room_min_percent = 5
 """
 
 TARGET = """\
@@ -73,18 +73,18 @@ import pytest
 from ops_core import Target, finding, probe
 
 
-@probe(budget_s=5, needs="disk_path")
+@probe(budget_s=5, needs="data_path")
 def disk(target: Target) -> dict[str, float]:
-    """How much of the file system that holds `disk_path` is free."""
-    usage = shutil.disk_usage(target.disk_path)
+    """How much of the file system that holds `data_path` is free."""
+    usage = shutil.disk_usage(target.data_path)
     return {"free_percent": round(100 * usage.free / usage.total, 1)}
 
 
 @pytest.mark.observe
 @finding("disk.low")
 def check_disk_has_room(disk: dict[str, float], target: Target) -> None:
-    """At least disk_free_min_percent of the disk is free."""
-    free, least = disk["free_percent"], target.disk_free_min_percent
+    """At least room_min_percent of the disk is free."""
+    free, least = disk["free_percent"], target.room_min_percent
     assert free >= least, f"{free} % of the disk is free, at least {least} % are wanted"
 '''
 

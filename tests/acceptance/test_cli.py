@@ -120,7 +120,7 @@ def test_bare_pytest_touches_nothing(repository: Path) -> None:
 def test_findings_end_with_one_and_say_what_to_do(repository: Path) -> None:
     """A failing check of one's own: exit 1, its row in the table speaks, decide says the same in JSON."""
     toml = repository / "ops.toml"
-    toml.write_text(toml.read_text().replace("disk_free_min_percent = 5", "disk_free_min_percent = 101"))
+    toml.write_text(toml.read_text().replace("room_min_percent = 5", "room_min_percent = 101"))
     seen = ops("observe", "--json", cwd=repository)
     assert seen.returncode == 1
     document = json.loads(seen.stdout)
