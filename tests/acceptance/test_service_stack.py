@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import http.client
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,8 +16,8 @@ import pytest
 from support import eventually, need_program
 
 from ops_core.drill.ingest.callers import token_for
-from ops_core.drill.ports import HOST
-from ops_core.drill.service_layout import INGEST
+from ops_core.drill.ports import HOST, Reservation
+from ops_core.drill.service_layout import INGEST, SERVICES
 from ops_core.drill.service_stack import ServiceStack
 from ops_core.errors import UsageError
 
@@ -307,3 +308,38 @@ def test_nothing_is_left_behind(tmp_path, how):
         with ServiceStack(tmp_path / "w") as again:
             assert again.ready() == (200, "ready")
         assert not Path(place).exists()
+
+
+def test_it_stays_up_for_people_who_try_things(tmp_path):
+    """`ops drill up service` leaves it running on the ports that ops.toml names; faults go in and out; `down` ends it."""
+    need_servers()
+    folders = {name: str(tmp_path / name) for name in ("CONTROL", "STATE", "REPORTS", "LOGS")}
+    free = Reservation(None, SERVICES)
+    ports = {spec.port_variable: str(free.ports[name]) for name, spec in SERVICES.items()}
+    free.release()
+    environ = {
+        **os.environ,
+        **ports,
+        **{f"OPS_{name}_DIR": folder for name, folder in folders.items()},
+        "OPS_SERVICE_DIR": str(tmp_path / "w"),
+    }
+
+    def drill(*words):
+        argv = [sys.executable, "-P", "-m", "ops_core.cli", "drill", *words]
+        return subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=120)
+
+    try:
+        up = drill("up", "service")
+        assert up.returncode == 0, up.stderr
+        assert "ops observe --suite service --profile service" in up.stdout
+        told = json.loads(drill("status", "service", "--json").stdout)
+        assert told["ports"] == {name: int(ports[spec.port_variable]) for name, spec in SERVICES.items()}
+        stack = ServiceStack.attach(tmp_path / "w")
+        assert drill("inject", "redis-stopped").returncode == 0
+        assert stack.ready() == (503, "degraded")
+        assert drill("withdraw", "redis-stopped").returncode == 0
+        assert stack.ready() == (200, "ready")
+    finally:
+        down = drill("down", "service")
+    assert (down.returncode, down.stdout) == (0, "the service stack is down\n")
+    assert drill("status", "service").returncode == 64
