@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,7 +17,7 @@ from ops_core.cli.options import (
     language_of,
     settings_of,
 )
-from ops_core.cli.output import Story, look_for, note, say, say_json, table
+from ops_core.cli.output import Story, look_for, note, say, say_json, shown, table
 from ops_core.cli.response import register_response, responses_of, show_response
 from ops_core.config import Settings
 
@@ -178,11 +177,3 @@ def show(
     for line in incident_lines(view, look_for(language), [shown(path) for path in files]):
         say(line)
     return 0
-
-
-def shown(path: Path | None) -> str:
-    """A path as short as it can be from here."""
-    if path is None:
-        return ""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)

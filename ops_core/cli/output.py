@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ops_core.errors import OpsError
@@ -130,3 +131,11 @@ def look_for(lang: str) -> Look:
     encoding = str(getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
     width = shutil.get_terminal_size((100, 24)).columns if terminal else 100
     return Look(width=width, colour=colour, unicode=encoding.startswith("utf"), lang=lang)
+
+
+def shown(path: Path | None) -> str:
+    """A path as short as it can be from here."""
+    if path is None:
+        return ""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -7,10 +7,9 @@ from typing import Annotated
 import typer
 
 from ops_core.cli.estop import plane_of
-from ops_core.cli.incident import shown
 from ops_core.cli.metrics import AtOption
 from ops_core.cli.options import ConfigOption, JsonOption, LangOption, ProfileOption, clock, language_of, settings_of
-from ops_core.cli.output import say, say_json
+from ops_core.cli.output import say, say_json, shown
 from ops_core.errors import EXIT_DONE
 
 WriteOption = Annotated[bool, typer.Option("--write", help="Write it to reports/slo/, with its pictures.")]

@@ -17,7 +17,7 @@ from ops_core.cli.options import (
     language_of,
     settings_of,
 )
-from ops_core.cli.output import note, say, say_fitted, say_json, say_table
+from ops_core.cli.output import note, say, say_fitted, say_json, say_table, shown
 from ops_core.config import Settings
 from ops_core.errors import Refused, UsageError
 
@@ -39,6 +39,7 @@ def register_response(group: typer.Typer) -> None:
     group.command("update", help="Tell the others; answer items of the checklist; change the severity.")(update)
     group.command("phase", help="Show the checklist; --finish ends a phase.")(phase)
     group.command("timeline", help="What happened, event by event.")(timeline)
+    group.command("report", help="Write the report of the scenario; an empty field is refused.")(report)
     group.command("close", help="Close an incident that people handle.")(close)
 
 
@@ -153,7 +154,42 @@ def update(
         answers=_answers(answer or []),
     )
     response = responses_of(settings).update(incident, saying)
-    return _shown(response, language, json=json)
+    if not text:
+        return _shown(response, language, json=json)
+    from ops_core.incident.documents import write_update
+
+    path, document = write_update(settings, response, language, note)
+    if json:
+        say_json({**_told(response, language), "file": str(path), "text": document})
+        return 0
+    say(document.rstrip("\n"))
+    note(f"wrote {shown(path)}")
+    _say_next(response)
+    return 0
+
+
+def report(
+    incident: IdArgument,
+    config: ConfigOption = None,
+    profile: ProfileOption = None,
+    lang: LangOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Write the report of the scenario, and record that it was written."""
+    from ops_core.incident.documents import write_report
+    from ops_core.incident.events import Kind
+
+    settings = settings_of(config, profile)
+    language = language_of(settings, lang)
+    responses = responses_of(settings)
+    path, document = write_report(settings, responses.get(incident), language, note)
+    responses.record(incident, Kind.REPORTED, {"path": shown(path), "lang": language})
+    if json:
+        say_json({"incident": incident, "lang": language, "file": str(path), "text": document})
+        return 0
+    say(document.rstrip("\n"))
+    note(f"wrote {shown(path)}")
+    return 0
 
 
 def phase(
@@ -225,12 +261,17 @@ def show_response(settings: Settings, incident: str, lang: str, *, json: bool) -
     return _shown(responses_of(settings).get(incident), lang, json=json)
 
 
+def _told(response: Response, lang: str) -> dict[str, Any]:
+    from ops_core.incident.telling import as_dict
+
+    return as_dict(response, clock().now(), lang)
+
+
 def _shown(response: Response, lang: str, *, json: bool) -> int:
     from ops_core.incident import telling
     from ops_core.report.seen import said
 
-    now = clock().now()
-    told = telling.as_dict(response, now, lang)
+    told = _told(response, lang)
     if json:
         say_json(told)
         return 0
@@ -247,9 +288,7 @@ def _shown(response: Response, lang: str, *, json: bool) -> int:
             say_fitted(f"  {name:<10}", value)
     for part in told["phases"]:
         _say_phase(part, current=part["phase"] == told["phase"])
-    if response.state.value == "open":
-        for line in _next(response):
-            note(line)
+    _say_next(response)
     return 0
 
 
@@ -270,14 +309,18 @@ def _owed(update: dict[str, Any] | None) -> str:
     return f"OVERDUE since {update['due_at']}" if update["overdue"] else f"due before {update['due_at']}"
 
 
-def _next(response: Response) -> list[str]:
+def _say_next(response: Response) -> None:
+    if response.state.value != "open":
+        return
     current, one = response.phase, response.incident.id
     if current is None:
-        return [f"next  ops incident close {one}"]
+        note(f"next  ops incident close {one}")
+        return
     left = response.open_items(current)
     if left:
-        return [f'next  ops incident update {one} --answer {left[0].name}="…"']
-    return [f"next  ops incident phase {one} --finish {current.value}"]
+        note(f'next  ops incident update {one} --answer {left[0].name}="…"')
+    else:
+        note(f"next  ops incident phase {one} --finish {current.value}")
 
 
 def _require(known: Known, affected: list[str], version: str, since: str, typed: str) -> None:

@@ -17,7 +17,15 @@ from ops_core.content import content_dir
 from ops_core.errors import OpsError
 from ops_core.observation.journal import write_atomically
 from ops_core.report.model import IncidentView
-from ops_core.report.render import INCIDENT, INCIDENT_LOG, POSTMORTEM, TemplateBroken, render_incident
+from ops_core.report.render import (
+    INCIDENT,
+    INCIDENT_LOG,
+    POSTMORTEM,
+    TemplateBroken,
+    render_incident,
+    render_response,
+)
+from ops_core.report.response import ResponseView
 
 LOG = "incidents.log"
 SEARCHED_BYTES = 1 << 22
@@ -84,12 +92,21 @@ def _append(descriptor: int, line: bytes) -> bool:
     return True
 
 
+def rendered(settings: Settings, view: ResponseView, name: str, lang: str, say: Callable[[str], None]) -> str:
+    """A document about an incident that people handle, by the repository's own template where it has one that works."""
+    return _by_own(settings, lambda own: render_response(view, name, lang=lang, templates=own), say)
+
+
 def _rendered(settings: Settings, view: IncidentView, name: str, lang: str, say: Callable[[str], None]) -> str:
+    return _by_own(settings, lambda own: render_incident(view, name, lang=lang, templates=own), say)
+
+
+def _by_own(settings: Settings, render: Callable[[Path | None], str], say: Callable[[str], None]) -> str:
     own = settings.root / "templates"
     if own.is_dir() and own.resolve() != (content_dir() / "templates").resolve():
         try:
-            return render_incident(view, name, lang=lang, templates=own)
+            return render(own)
         except TemplateBroken as error:
             # Somebody's template is no reason to have no report.
             say(str(error))
-    return render_incident(view, name, lang=lang)
+    return render(None)

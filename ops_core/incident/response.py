@@ -137,9 +137,15 @@ class Response:
         ]
         return tuple(told[-1:])
 
+    def answers(self, name: str) -> tuple[Answer, ...]:
+        """What answers an item or a field of the report: evidence first, then what a person said."""
+        return self._answers(name, self.basis)
+
     def items(self, phase: Phase) -> tuple[ItemState, ...]:
         """The items of a phase, with their answers."""
-        return tuple(self._item(item, self.basis) for item in items_of(phase, self.scenario))
+        basis = self.basis
+        asked = items_of(phase, self.scenario)
+        return tuple(ItemState(item=item, answers=self._answers(item.name, basis)) for item in asked)
 
     def open_items(self, phase: Phase) -> tuple[Item, ...]:
         """What is still to be answered in a phase."""
@@ -192,15 +198,14 @@ class Response:
 
     # -- understanding -------------------------------------------------------------------------------------------
 
-    def _item(self, item: Item, basis: Basis) -> ItemState:
-        found = list(answers_of(item.name, basis))
-        said = self.said(item.name)
-        if item.name == "verified" and said:
+    def _answers(self, name: str, basis: Basis) -> tuple[Answer, ...]:
+        found, said = tuple(answers_of(name, basis)), self.said(name)
+        if name == "verified" and said:
             # What somebody said before a look that found trouble says nothing about now.
             last = basis.seen[-1].look if basis.seen else None
             if last is not None and not last.healthy and parse_instant(said[0].at) < parse_instant(last.finished_at):
                 said = ()
-        return ItemState(item=item, answers=(*found, *said))
+        return (*found, *said)
 
     def _declared(self, event: Event) -> None:
         if event.kind is not Kind.DECLARED:

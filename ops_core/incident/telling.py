@@ -64,7 +64,7 @@ def _params(event: Event, lang: str) -> dict[str, str]:
     if event.kind is Kind.UPDATED:
         params["severity"] = f" ({data['severity']})" if data["severity"] else ""
     elif event.kind is Kind.ANSWERED:
-        params["answers"] = "; ".join(f"{name}: {text}" for name, text in data["answers"].items())
+        params["answers"] = ", ".join(data["answers"])
     elif event.kind is Kind.FINISHED:
         params["phase"] = said(PHASES[Phase(data["phase"])], lang)
     elif event.kind is Kind.CLOSED:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from ops_core.config import LANGUAGES
 from ops_core.errors import RecordError
 from ops_core.report import words
 from ops_core.report.language import translator
-from ops_core.report.model import ID, IncidentView
+from ops_core.report.model import ID
 from ops_core.report.text import display_width, pad, shortened, visible
 
 CODE_MAX = 400
@@ -77,7 +78,19 @@ def cited_ids(markdown: str) -> set[str]:
     return {one for _, line in _outside_fences(markdown) for one in _cited(line)}
 
 
-def check_citations(markdown: str, view: IncidentView) -> None:
+class Cited(Protocol):
+    """What a report is about: it has a name, and ids that may be cited."""
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """What it holds."""
+
+
+def check_citations(markdown: str, view: Cited) -> None:
     """Refuse a report that says what it cannot prove.
 
     Every id cited anywhere has to be in the record; every statement (list item, table row, paragraph) of the

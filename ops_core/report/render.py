@@ -29,10 +29,14 @@ from ops_core.report.text import duration, shortened, visible
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
 
+    from ops_core.report.response import ResponseView
+
 INCIDENT = "incident.md.j2"
 POSTMORTEM = "postmortem.md.j2"
 ISSUE = "issue.md.j2"
 INCIDENT_LOG = "incident_log.txt.j2"
+SEV_UPDATE = "sev_update.md.j2"
+SCENARIO = "scenario.md.j2"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*\.(?:md|txt)\.j2")
 _TERMS: Mapping[str, Mapping[str, str]] = {
@@ -65,6 +69,15 @@ def render_incident(view: IncidentView, name: str, *, lang: str = "en", template
         UsageError: there is no such language.
     """
     view.validate()
+    return _checked(view, name, lang, templates)
+
+
+def render_response(view: ResponseView, name: str, *, lang: str = "en", templates: Path | None = None) -> str:
+    """One document about an incident that people handle; arguments and errors as in `render_incident`."""
+    return _checked(view, name, lang, templates)
+
+
+def _checked(view: IncidentView | ResponseView, name: str, lang: str, templates: Path | None) -> str:
     template = _template(name, lang, templates)
     text = _render(template, {"view": view})
     if name.endswith(".md.j2") and Path(template.filename or "").parent == content_dir() / "templates":

@@ -119,7 +119,22 @@ TRANSLATED: Mapping[str, Mapping[str, str]] = MappingProxyType(
 )
 
 # Sections of a report in which every statement has to cite evidence.
-CITED_SECTIONS = ("Findings", "Impact", "Root cause", "Resolution", "Timeline", "Evidence", "Not seen", "Way back")
+CITED_SECTIONS = (
+    "Findings",
+    "Impact",
+    "Root cause",
+    "Resolution",
+    "Timeline",
+    "Evidence",
+    "Not seen",
+    "Way back",
+    "Situation",
+    "Mitigation",
+    "Recovery check",
+    "Follow-up",
+    "Rollback and redeployment",
+    "Capacity and performance",
+)
 
 
 def all_words() -> frozenset[str]:

@@ -55,8 +55,10 @@ def test_a_person_goes_the_whole_way(ops):
         "recover": ("fix=Redis restarted", "verified=ready answers 200", "cleared=alert resolved"),
         "post-incident": ("report=written", "slo=12 % of the budget spent"),
     }
-    shown = ops("update", one, "--text", "Redis is away", "--severity", "SEV-1", "--json")
+    shown = ops("update", one, "--text", "Redis is away", "--severity", "SEV-1", "--impact", "/api", "--json")
     assert shown["severity"] == "SEV-1"
+    assert "**Affected now:** /api [`E3`]" in shown["text"]
+    assert "empty fields: impact.users" in ops("report", one, code=2)
     for phase, said in answers.items():
         ops("update", one, *(word for part in said for word in ("--answer", part)))
         shown = ops("phase", one, "--finish", phase, "--json")

@@ -1,60 +1,21 @@
 """What people do about an incident: cadence, checklist and closing, in every order and at every time."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from incident_world import look
+from response_record import START, Record
 
 from ops_core.clock import isoformat
 from ops_core.errors import RecordError, Refused, UsageError
 from ops_core.incident.events import Event, Kind, State
 from ops_core.incident.fields import REPORT, REPORT_FIELDS, UPDATE, UPDATE_FIELDS
 from ops_core.incident.phases import CHECKLIST, ITEMS, Phase, items_of
-from ops_core.incident.response import Response, check_answers
+from ops_core.incident.response import check_answers
 from ops_core.incident.severity import CADENCE_S, Scenario, Severity, owed, parse_scenario, parse_severity
-from ops_core.incident.store import Incident
-
-START = datetime(2026, 1, 5, 9, tzinfo=UTC)
-
-
-class Record:
-    """The events of one incident, as the store would keep them."""
-
-    def __init__(self, **changes):
-        self.now = START
-        self.events = []
-        told = {
-            "title": "orders fail",
-            "severity": "SEV-2",
-            "scenario": "",
-            "source": "hand",
-            "affected": [],
-            "version": "",
-            "started_at": "",
-            "look": None,
-            "cited": {},
-        }
-        self.add(Kind.DECLARED, {**told, **changes})
-
-    def add(self, kind, data):
-        self.events.append(Event(seq=len(self.events) + 1, at=isoformat(self.now), kind=kind, data=data))
-
-    def update(self, text="still at it", severity="", scenario="", fields=None, answers=None):
-        data = {"text": text, "severity": severity, "scenario": scenario, "by": "kim"}
-        self.add(Kind.UPDATED, {**data, "fields": fields or {}, "answers": answers or {}})
-
-    def answer(self, **answers):
-        self.add(Kind.ANSWERED, {"answers": answers, "by": "kim"})
-
-    @property
-    def response(self):
-        row = Incident(
-            id="i", opened_at="", state=State.OPEN, profile="default", suite="", version=len(self.events), data={}
-        )
-        return Response(row, self.events, {})
 
 
 @pytest.mark.parametrize(("severity", "minutes"), [("SEV-1", 15), ("SEV-2", 30), ("SEV-3", 60)])

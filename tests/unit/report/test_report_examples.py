@@ -19,8 +19,9 @@ def test_an_example_is_what_we_write_today(path):
 
 
 def test_there_is_no_example_that_nobody_writes():
-    """Every file below the examples is the incident or made from it."""
+    """Every file below the examples is the incident or made from it; what a month of drills comes to has its own test."""
     found = {str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("*") if path.is_file()}
+    found = {path for path in found if not path.startswith(("slo/", "response/"))}
     assert found == {"incident.json", *DOCUMENTS}
 
 
