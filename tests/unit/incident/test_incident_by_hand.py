@@ -262,3 +262,52 @@ def test_the_table_leads_to_a_refusal_that_says_what_to_type(keyed):
     outcome = keyed.run()
     assert (outcome.outcome, outcome.exit_code) == ("refused", 2)
     assert keyed.cut == []
+
+
+class Cut(BaseException):
+    """The program is killed here."""
+
+
+@pytest.mark.parametrize("acted", [True, False], ids=["it had acted", "it had not acted"])
+def test_who_is_killed_behind_the_arming_has_used_the_window_up(keyed, monkeypatch, acted):
+    """What comes next looks at the outcome: done where it is there, else for a person; nobody acts a second time."""
+    from ops_core.remediation import runner
+
+    real = runner.run_child
+
+    def killed(*arguments, **named):
+        if acted:
+            real(*arguments, **named)
+        raise Cut
+
+    keyed.ask()
+    keyed.approve("lee", "park")
+    monkeypatch.setattr(runner, "run_child", killed)
+    with pytest.raises(Cut):
+        keyed.choose()
+    assert keyed.status is WindowStatus.CONSUMED
+    monkeypatch.setattr(runner, "run_child", real)
+    (incident,) = keyed.incidents.listed()
+    outcome = keyed.resume(incident.id)
+    assert keyed.cut == (["x"] if acted else [])
+    assert outcome.outcome == ("recovered" if acted else "escalated")
+    assert keyed.kinds(incident.id).count("armed") == 1
+
+
+def test_who_is_killed_before_the_commit_has_used_nothing_up(keyed, monkeypatch):
+    """Window and step change together or not at all."""
+    from ops_core.incident.ledger import StepLedger
+
+    def killed(*_arguments, **_named):
+        raise Cut
+
+    keyed.ask()
+    keyed.approve("lee", "park")
+    monkeypatch.setattr(StepLedger, "_set", killed)
+    with pytest.raises(Cut):
+        keyed.choose()
+    monkeypatch.undo()
+    assert (keyed.status, keyed.cut) == (WindowStatus.ACTIVE, [])
+    assert keyed.plane.verify_chain()
+    assert keyed.choose().outcome == "recovered"
+    assert keyed.cut == ["x"]
