@@ -23,10 +23,10 @@ ANY = "…"
 LIMIT_S = 600
 
 
-def typed() -> list[tuple[str, list[str]]]:
+def typed(page: str = PAGE) -> list[tuple[str, list[str]]]:
     """Each command of the page with the lines that are shown below it; a file that is to be changed is a command too."""
     found: list[tuple[str, list[str]]] = []
-    for kind, text in re.findall(r"^```(console|toml)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE):
+    for kind, text in re.findall(r"^```(console|toml)\n(.*?)^```", page, re.DOTALL | re.MULTILINE):
         if kind == "toml":
             name, _, added = text.removeprefix("# ").partition("\n")
             found.append((f"cat >> {name} <<'END'\n\n{added}END", []))
