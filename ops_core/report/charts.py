@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ops_core.report.language import Translate, translator
 from ops_core.report.svg import Picture, width_of
@@ -11,9 +12,11 @@ from ops_core.report.text import duration, shortened
 
 WIDTH = 860
 MARGIN = 20
-LABEL_MAX_CHARS = 24
+LABEL_MAX_CHARS = 20
 BARS_MAX = 40
 ROWS_MAX = 40
+SERIES_MAX = 8
+LINE_PX = 18
 COLOURS = 4
 TOP = 46
 
@@ -58,7 +61,7 @@ class Bar:
 def availability_chart(strips: Sequence[Strip], lang: str) -> str:
     """Each target a row, each day a cell: good, bad on top, hatched what nobody knows."""
     _ = translator(lang)
-    strips = strips[:ROWS_MAX]
+    strips = [replace(strip, total=shortened(strip.total, LABEL_MAX_CHARS)) for strip in strips[:ROWS_MAX]]
     height = 34
     step = height + 24
     picture = Picture(
@@ -84,14 +87,13 @@ def availability_chart(strips: Sequence[Strip], lang: str) -> str:
 
 
 def budget_chart(series: Sequence[Series], days: Sequence[str], lang: str) -> str:
-    """What was left of each error budget at the end of each day; below the line it is overspent."""
+    """What was left of each error budget at the end of each day, of those with the least; below 0 it is overspent."""
     _ = translator(lang)
-    series = series[:ROWS_MAX]
+    series = sorted(series, key=_last)[:SERIES_MAX]
     known = [value for one in series for value in one.values if value is not None]
     low = min(0.0, max(-2.0, min(known, default=0.0)))
     bottom, left = TOP + 190, MARGIN + 56.0
-    told = [(one.label, next((v for v in reversed(one.values) if v is not None), None)) for one in series]
-    words = [f"{label} {_share(value, _)}" for label, value in told]
+    words = [f"{shortened(one.label, LABEL_MAX_CHARS)} {_share(one, _)}" for one in series]
     picture = Picture(WIDTH, bottom + 44, _("Error budget left"), "; ".join(words) or _("not known"))
     picture.text(MARGIN, 26, _("Error budget left"), "strong")
     right = WIDTH - MARGIN - max([60.0, *(width_of(word) for word in words)]) - 16
@@ -103,19 +105,16 @@ def budget_chart(series: Sequence[Series], days: Sequence[str], lang: str) -> st
         picture.line(left, height(mark), right, height(mark), "zero" if mark == 0 else "axis")
         picture.text(left - 8, height(mark) + 4, f"{mark * 100:.0f} %", "small quiet", "end")
     pitch = (right - left) / max(1, len(days))
-    used: list[float] = []
+    ends = [height(1.0 if _last(one) == math.inf else _last(one)) for one in series]
+    beside = _apart(ends, TOP, bottom)
     for index, one in enumerate(series):
         points = [(left, height(1.0))] if one.values and one.values[0] is not None else []
         points += [(left + (n + 1) * pitch, height(v)) for n, v in enumerate(one.values) if v is not None]
         if len(points) > 1:
             picture.path(points, f"line c{index % COLOURS} d{index % COLOURS}")
-        y = points[-1][1] if points else bottom
-        while any(abs(y - other) < 16 for other in used):
-            y += 4
-        used.append(y)
         if points:
-            picture.line(points[-1][0], points[-1][1], right + 8, y, "axis")
-        picture.text(right + 12, y + 4, words[index])
+            picture.line(points[-1][0], points[-1][1], right + 8, beside[index], "axis")
+        picture.text(right + 12, beside[index] + 4, words[index])
     _days(picture, days, left, right, bottom + 18)
     return str(picture)
 
@@ -179,17 +178,37 @@ def _legend(picture: Picture, translate: Translate) -> None:
 def _days(picture: Picture, labels: Sequence[str], left: float, right: float, y: float) -> None:
     """The days below a chart, as many as there is room for."""
     pitch = (right - left) / max(1, len(labels))
-    every = 1
-    while every * pitch < 46:
-        every += 1
-    for index in range(0, len(labels), every):
-        picture.text(left + (index + 0.5) * pitch, y + 4, labels[index], "small quiet", "middle")
+    widest = max([46.0, *(width_of(shortened(label, LABEL_MAX_CHARS)) for label in labels)])
+    for index in range(0, len(labels), math.ceil(widest / pitch)):
+        label = shortened(labels[index], LABEL_MAX_CHARS)
+        picture.text(left + (index + 0.5) * pitch, y + 4, label, "small quiet", "middle")
 
 
 def _label_width(labels: Sequence[str]) -> float:
     return max([60.0, *(width_of(shortened(label, LABEL_MAX_CHARS)) for label in labels)]) + 14
 
 
-def _share(value: float | None, translate: Translate) -> str:
+def _last(one: Series) -> float:
+    """The last value that is known; where none is, more than any."""
+    return next((value for value in reversed(one.values) if value is not None), math.inf)
+
+
+def _apart(wanted: Sequence[float], top: float, bottom: float) -> list[float]:
+    """Heights for lines of text near those wanted, in their order, and far enough apart to be read."""
+    order = sorted(range(len(wanted)), key=lambda index: wanted[index])
+    found = list(wanted)
+    limit = top
+    for index in order:
+        found[index] = limit = max(limit, wanted[index])
+        limit += LINE_PX
+    limit = bottom
+    for index in reversed(order):
+        found[index] = limit = min(limit, found[index])
+        limit -= LINE_PX
+    return found
+
+
+def _share(one: Series, translate: Translate) -> str:
     _ = translate
-    return _("unknown") if value is None else f"{value * 100:.1f} %"
+    value = _last(one)
+    return _("unknown") if value == math.inf else f"{math.floor(value * 1000 + 1e-6) / 10:.1f} %"
