@@ -18,6 +18,7 @@ ACTS_MAX = 400
 INTERRUPTIONS_MAX = 6
 CODES = ("guard.open", "health.slow", "process.not_running", "gate.real_enabled")
 VERBS = ("restart_service", "rollback_config", "rollback_release", "third_verb", "fourth_verb")
+DEPENDENTS = [{"target": name, "findings": ["health.not_ok"], "evidence": ["O1"]} for name in ("front", "back")]
 pairs = st.tuples(st.sampled_from(CODES[:3]), st.sampled_from(["web", "api"])) | st.just(("gate.real_enabled", None))
 
 
@@ -123,10 +124,12 @@ class Simulation:
             "cause": dict(UNMATCHED_CAUSE),
             "action": dict(UNMATCHED_CAUSE),
             "candidates": verbs if target is not None else [],
+            "dependents": self.pick(st.sampled_from([[], DEPENDENTS])) if target == "web" else [],
+            "for_dependents": self.pick(st.sampled_from([None, "steady_verb"])),
         }
 
     def plan(self, history, wanted):
-        target = history.round.decisions[wanted.decision]["target"]
+        target = wanted.target
         number = len(history.attempts) + 1
         about = {"attempt": number, "decision": wanted.decision, "target": target, "remediation": wanted.remediation}
         self.planned.append((target, wanted.remediation))
