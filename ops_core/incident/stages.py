@@ -341,11 +341,19 @@ def _recorded(table: DecisionTable, decision: Decision, look: Look, facts: Seque
             for one in decision.dependents
         ],
         "evidence": list(dict.fromkeys([*cited, *also])),
-        "cause": dict(decision.causes),
+        "cause": _cause(decision),
         "action": dict(decision.actions),
         "candidates": list(candidates(table, decision, facts)),
         "for_dependents": decision.for_dependents,
     }
+
+
+def _cause(decision: Decision) -> dict[str, str]:
+    """The cause in every language, with what fails because of it."""
+    listed = "; ".join(f"{one.target} {', '.join(one.findings)}" for one in decision.dependents)
+    if not listed:
+        return dict(decision.causes)
+    return {lang: f"{text} ({words.say('because', lang, listed=listed)})" for lang, text in decision.causes.items()}
 
 
 def candidates(table: DecisionTable, decision: Decision, facts: Sequence[str]) -> tuple[str, ...]:

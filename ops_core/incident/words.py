@@ -144,6 +144,7 @@ SAID: Mapping[str, Text] = MappingProxyType(
             "en": "{target}: {severity}, {cause} → {remediation}",
             "ko": "{target}: {severity}, {cause} → {remediation}",
         },
+        "because": {"en": "because of it: {listed}", "ko": "이로 인한 영향: {listed}"},
         "chosen": {
             "en": "{remediation} was chosen for {target}, by hand or because its time was over",
             "ko": "{target}에 대해 {remediation}이(가) 수동으로, 또는 시간이 지나 선택되었습니다",
