@@ -14,6 +14,7 @@ from ops_core.evidence.foundations import (
     RedisEvidence,
     SchemaEvidence,
 )
+from ops_core.evidence.incidents import IncidentsEvidence, OpenIncident
 from ops_core.evidence.operations import (
     Breach,
     ControlEvidence,
@@ -56,9 +57,11 @@ __all__ = [
     "EvidenceRecord",
     "GuardEvidence",
     "HttpEvidence",
+    "IncidentsEvidence",
     "IntegrityEvidence",
     "LiveFireEvidence",
     "MetricsEvidence",
+    "OpenIncident",
     "PayloadEvidence",
     "PreconditionSeen",
     "ProcessEvidence",

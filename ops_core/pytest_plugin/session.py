@@ -39,6 +39,7 @@ SHIPPED_PROBES = (
     "deployment",
     "control",
     "daily",
+    "incidents",
     "integrity",
     "live_fire",
     "rollout",

@@ -40,6 +40,7 @@ ELSEWHERE = (
     "daily.result",
     "daily.stopped",
     "daily.window",
+    "incident.update_overdue",
 )
 LIVE_FIRE = (
     "live_fire.emergency_stop",
