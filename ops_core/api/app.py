@@ -21,6 +21,7 @@ from ops_core.api.guarding import Allowance, Guarding, Limits, allowed_hosts
 from ops_core.api.launch import launch
 from ops_core.api.looks import looks_of
 from ops_core.api.metrics import ControlMetrics, Counting, Requests
+from ops_core.api.promised import PromisedMetrics
 from ops_core.clock import Clock
 from ops_core.config import Settings
 from ops_core.errors import OpsError
@@ -133,6 +134,7 @@ def _document(app: FastAPI) -> None:
 def _add_metrics(app: FastAPI, context: Context) -> None:
     registry = CollectorRegistry()
     registry.register(ControlMetrics(context))
+    registry.register(PromisedMetrics(context))
     requests = Requests(registry)
 
     @app.get("/metrics", summary="Prometheus metrics.", tags=["control"], response_class=Response)
