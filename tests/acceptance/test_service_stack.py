@@ -183,6 +183,7 @@ def test_requests_are_measured(stack):
     assert stack.status(INGEST, "/health/live") == 200
     assert count() == before + 1
     assert 'http_request_duration_seconds_bucket{le="0.4",method="GET",path="/health/live"}' in stack.text("/metrics")
+    assert "process_start_time_seconds" in stack.text("/metrics")
 
 
 def test_no_secret_is_in_the_log_or_in_a_process_list(stack, key):

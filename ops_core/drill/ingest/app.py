@@ -26,7 +26,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -140,6 +140,8 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Edge:
     options = read_options(environ)
     service = Service(options)
     registry = CollectorRegistry()
+    # When the process was started, so that whoever compares two looks knows whether counts began anew.
+    ProcessCollector(registry=registry)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
