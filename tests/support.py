@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
+import random
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -14,6 +17,7 @@ from ops_core.clock import SystemClock
 from ops_core.drill.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
+T = TypeVar("T")
 _DERIVED = {".git", ".venv", "__pycache__", "build", "dist", "logs", "state"}
 
 
@@ -27,6 +31,22 @@ def need_program(name: str) -> str:
     if os.environ.get("CI"):
         pytest.fail(f"{missing}: .ci/run has to install it", pytrace=False)
     pytest.skip(missing)
+
+
+def sampled(cases: Iterable[T], share: float, always: Callable[[T], bool] = lambda _: False) -> list[T]:
+    """All cases; where `SAMPLE_SEED` is set, as in CI, a part of them, and with another seed another part.
+
+    Args:
+        cases: in the order in which they are tried.
+        share: how large the part is.
+        always: which cases are tried in any case.
+    """
+    every = list(cases)
+    seed = os.environ.get("SAMPLE_SEED")
+    if not seed:
+        return every
+    chosen = set(random.Random(f"{seed} {len(every)}").sample(range(len(every)), math.ceil(len(every) * share)))
+    return [case for number, case in enumerate(every) if number in chosen or always(case)]
 
 
 def project_files() -> list[Path]:

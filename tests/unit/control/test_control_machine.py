@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from support import sampled
 
 from ops_core.clock import ManualClock
 from ops_core.control.files import latch_path
@@ -200,4 +201,4 @@ class ControlMachine(RuleBasedStateMachine):
 
 
 TestControlMachine = ControlMachine.TestCase
-TestControlMachine.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)
+TestControlMachine.settings = settings(max_examples=len(sampled(range(12), 0.5)), stateful_step_count=20, deadline=None)

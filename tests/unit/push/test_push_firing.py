@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 from bot_api import BotApi
 from push_world import CHAT, TOKEN, PushWorld
+from support import sampled
 
 from ops_core.control.model.live_fire import NAMES
 from ops_core.control.people import revoke_window
@@ -100,7 +101,8 @@ def test_records_name_no_secret_and_no_text(ready, bot):
 def test_of_all_combinations_only_the_whole_one_fires(armed, tmp_path, bot, first):
     """2^8 worlds, made by real acts: every refusal lists exactly what is missing, and nothing is burnt by asking."""
     fired = []
-    for number, rest in enumerate(itertools.product([True, False], repeat=7)):
+    worlds = itertools.product([True, False], repeat=7)
+    for number, rest in enumerate(sampled(worlds, 0.2, always=lambda rest: rest.count(False) <= 1)):
         holds = dict(zip(NAMES, (first, *rest), strict=True))
         root = tmp_path / str(number)
         root.mkdir()
