@@ -17,7 +17,7 @@ from ops_core.api.context import FromCaller, InContext, no_query
 from ops_core.incident.alerts import FIRING, Alert, Notification, normal_instant
 
 VERSION = "4"
-ALERTS_MAX = 500
+ALERTS_MAX = 200
 LABELS_MAX = 64
 Labels = Annotated[
     dict[Annotated[str, Field(max_length=200)], Annotated[str, Field(max_length=4096)]], Field(max_length=LABELS_MAX)

@@ -248,7 +248,7 @@ def _is_webhook(body: dict[str, Any]) -> bool:
     alerts, group = body.get("alerts"), body.get("groupKey")
     if body.get("version") != "4" or not isinstance(group, str) or not group or not isinstance(alerts, list):
         return False
-    return 0 < len(alerts) <= 500 and all(
+    return 0 < len(alerts) <= 200 and all(
         isinstance(one, dict)
         and one.get("status") in ("firing", "resolved")
         and all(isinstance(one.get(name, {}), dict) for name in ("labels", "annotations"))
