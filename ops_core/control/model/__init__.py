@@ -15,6 +15,7 @@ from ops_core.control.model.gate import (
     permission,
     set_gate,
 )
+from ops_core.control.model.permit import OUTBOX_MAX, Channel, Permit, RemediationPermit
 from ops_core.control.model.sender import (
     ENABLE_COMMAND,
     delivery_policy,
@@ -26,16 +27,12 @@ from ops_core.control.model.sender import (
 from ops_core.control.model.state import (
     KEYS_NEEDED,
     NOT_YET_RELEASED,
-    OUTBOX_MAX,
     REAL_TTL_MAX_S,
     SENDER_TTL_S,
     WINDOW_MAX_S,
     Approval,
-    Channel,
     ControlState,
     Gate,
-    Permit,
-    RemediationPermit,
     Sender,
     Window,
     WindowStatus,

@@ -12,8 +12,9 @@ from datetime import datetime
 
 from ops_core.control.model.calendar import TradingCalendar
 from ops_core.control.model.gate import REAL_COMMAND, effective_gate
+from ops_core.control.model.permit import Channel, Permit
 from ops_core.control.model.sender import ENABLE_COMMAND, disable_sender, sender_on
-from ops_core.control.model.state import OPEN, Channel, ControlState, Gate, Permit, WindowStatus
+from ops_core.control.model.state import OPEN, ControlState, Gate, WindowStatus
 from ops_core.control.model.stop import RELEASE_COMMAND, why_stopped
 from ops_core.control.model.texts import instant_text
 from ops_core.control.model.window import (

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from ops_core.control.model.state import SENDER_TTL_S, Channel, ControlState, Sender
+from ops_core.control.model.permit import Channel
+from ops_core.control.model.state import SENDER_TTL_S, ControlState, Sender
 from ops_core.control.model.stop import RELEASE_COMMAND, why_stopped
 from ops_core.control.model.texts import NOBODY, required_reason, tidy, whole_ms
 from ops_core.errors import Refused, UsageError

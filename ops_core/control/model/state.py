@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from ops_core.control.model.permit import Channel, Permit, RemediationPermit, read_channel, read_member, read_permit
 from ops_core.control.model.texts import (
     NOBODY,
     instant_text,
@@ -27,7 +28,6 @@ REAL_TTL_MAX_S = 8 * 3600
 WINDOW_MAX_S = 8 * 3600
 SENDER_TTL_S = 3600
 KEYS_NEEDED = 2
-OUTBOX_MAX = 100
 NOT_YET_RELEASED = "not yet released"
 
 
@@ -37,14 +37,6 @@ class Gate(StrEnum):
     MOCK_ONLY = "MOCK_ONLY"
     DRY_RUN = "DRY_RUN"
     REAL_ENABLED = "REAL_ENABLED"
-
-
-class Channel(StrEnum):
-    """Where messages may go."""
-
-    CONSOLE_ONLY = "CONSOLE_ONLY"
-    TELEGRAM_ONLY = "TELEGRAM_ONLY"
-    NOTIFY_ONLY = "NOTIFY_ONLY"
 
 
 class WindowStatus(StrEnum):
@@ -102,54 +94,6 @@ class Approval:
             "signature": self.signature,
             "at": instant_text(self.at),
         }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Permit:
-    """What a window permits and what its approvals are bound to: one run, these messages, this way out, until then.
-
-    Attributes:
-        run_id: of the one live fire that it permits.
-        message_ids: the messages that may leave, oldest first.
-        outbox_digest: over those messages' ids and bodies.
-        allowlist_digest: of the allowlist's bytes.
-        channel: where they may go.
-        destination: which chat or host that is, as a digest: a record names no address.
-    """
-
-    run_id: str
-    message_ids: tuple[str, ...]
-    outbox_digest: str
-    allowlist_digest: str
-    channel: Channel
-    destination: str
-
-    def as_dict(self) -> dict[str, object]:
-        """As JSON values."""
-        return {
-            "run_id": self.run_id,
-            "message_ids": list(self.message_ids),
-            "outbox_digest": self.outbox_digest,
-            "allowlist_digest": self.allowlist_digest,
-            "channel": self.channel.value,
-            "destination": self.destination,
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class RemediationPermit:
-    """What a window permits where it is not for a live fire: one remediation of one target, by exactly this plan.
-
-    `plan_digest` covers every step, its outcome and the way back.
-    """
-
-    remediation: str
-    target: str
-    plan_digest: str
-
-    def as_dict(self) -> dict[str, object]:
-        """As JSON values."""
-        return {"remediation": self.remediation, "target": self.target, "plan_digest": self.plan_digest}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,7 +201,7 @@ def from_values(values: Mapping[str, object], version: int) -> ControlState:
     Raises:
         ValueError: a value is missing, of another type, or not one that a transition could have left.
     """
-    gate = _member(values, "gate", Gate)
+    gate = read_member(values, "gate", Gate)
     state = ControlState(
         stopped=read_flag(values, "stopped"),
         stop_reason=read_reason(values, "stop_reason"),
@@ -293,7 +237,7 @@ def _check_exact(values: Mapping[str, object], told: Mapping[str, object]) -> No
 def _sender(values: Mapping[str, object]) -> Sender:
     sender = Sender(
         enabled=read_flag(values, "enabled"),
-        channel=_channel(values),
+        channel=read_channel(values),
         reason=read_reason(values, "reason"),
         by=read_name(values, "by"),
         at=read_instant(values, "at"),
@@ -309,7 +253,7 @@ def _sender(values: Mapping[str, object]) -> Sender:
 
 
 def _window(values: Mapping[str, object]) -> Window:
-    status = WindowStatus(_member(values, "status", WindowStatus))
+    status = WindowStatus(read_member(values, "status", WindowStatus))
     open_ = status in OPEN
     permit = _table(values, "permit")
     approvals = values.get("approvals")
@@ -323,7 +267,7 @@ def _window(values: Mapping[str, object]) -> Window:
         requested_at=_needed(values, "requested_at"),
         expires_at=_needed(values, "expires_at"),
         reason=read_reason(values, "reason"),
-        permit=_permit(permit),
+        permit=read_permit(permit),
         permit_digest=read_text(values, "permit_digest"),
         approvals=tuple(_approval(approval) for approval in approvals),
         closed_at=read_instant(values, "closed_at"),
@@ -332,23 +276,6 @@ def _window(values: Mapping[str, object]) -> Window:
     )
     _check_window(window)
     return window
-
-
-def _permit(values: Mapping[str, object]) -> Permit | RemediationPermit:
-    if "plan_digest" in values:
-        return RemediationPermit(
-            remediation=read_text(values, "remediation"),
-            target=read_text(values, "target"),
-            plan_digest=read_text(values, "plan_digest"),
-        )
-    return Permit(
-        run_id=read_text(values, "run_id"),
-        message_ids=_message_ids(values),
-        outbox_digest=read_text(values, "outbox_digest"),
-        allowlist_digest=read_text(values, "allowlist_digest", empty=True),
-        channel=_channel(values),
-        destination=read_text(values, "destination", empty=True),
-    )
 
 
 def _check_window(window: Window) -> None:
@@ -397,22 +324,3 @@ def _needed(values: Mapping[str, object], name: str) -> datetime:
     if found is None:
         raise ValueError(f"{name} is missing")
     return found
-
-
-def _channel(values: Mapping[str, object]) -> Channel:
-    return Channel(_member(values, "channel", Channel))
-
-
-def _member(values: Mapping[str, object], name: str, known: type[StrEnum]) -> str:
-    found = values.get(name)
-    if not isinstance(found, str) or found not in known.__members__:
-        raise ValueError(f"{name} is {found!r}, none of {', '.join(known)}")
-    return found
-
-
-def _message_ids(values: Mapping[str, object]) -> tuple[str, ...]:
-    found = values.get("message_ids")
-    fit = isinstance(found, list) and 0 < len(found) <= OUTBOX_MAX and all(isinstance(one, str) for one in found)
-    if not isinstance(found, list) or not fit:
-        raise ValueError("the messages of the window are damaged")
-    return tuple(found)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ops_core.control.model.state import ControlState, RemediationPermit, WindowStatus
+from ops_core.control.model.permit import RemediationPermit
+from ops_core.control.model.state import ControlState, WindowStatus
 from ops_core.control.model.texts import instant_text
 from ops_core.control.model.window import APPROVE_COMMAND, close, window_status
 from ops_core.errors import Refused

@@ -11,18 +11,8 @@ import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from ops_core.control.model.state import (
-    KEYS_NEEDED,
-    OPEN,
-    OUTBOX_MAX,
-    WINDOW_MAX_S,
-    Approval,
-    ControlState,
-    Permit,
-    RemediationPermit,
-    Window,
-    WindowStatus,
-)
+from ops_core.control.model.permit import OUTBOX_MAX, Permit, RemediationPermit
+from ops_core.control.model.state import KEYS_NEEDED, OPEN, WINDOW_MAX_S, Approval, ControlState, Window, WindowStatus
 from ops_core.control.model.stop import RELEASE_COMMAND, why_stopped
 from ops_core.control.model.texts import (
     NOBODY,
