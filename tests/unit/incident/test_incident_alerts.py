@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from ops_core.clock import SystemClock
+from ops_core.config import SecretSource
 from ops_core.control.running import engage_and_end, registered
 from ops_core.errors import Refused, UsageError
 from ops_core.incident.alerted import CUT_OFF, look_next, read_request
 from ops_core.incident.alerting import LOOK_BEGUN, Taken, pending, suites_of, take
 from ops_core.incident.alerts import Alert, Notification, began_at, normal_instant, title_of, wanted_by
 from ops_core.incident.events import Event, Kind, State
+from ops_core.incident.loop import IncidentOutcome
 from ops_core.incident.severity import Severity
 from ops_core.incident.store import Incident, Incidents
 from tests.support import eventually
@@ -269,3 +271,46 @@ def test_a_request_that_is_none(raw: bytes) -> None:
     """Is refused."""
     with pytest.raises(UsageError):
         read_request(raw)
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_only_the_profile_lets_a_look_remedy(world: World, monkeypatch: pytest.MonkeyPatch, *, allowed: bool) -> None:
+    """By default nothing is remedied; the labels of an alert have no say in it."""
+    asked: list[bool] = []
+
+    def handled(*_args: object, remediate: bool, **_more: object) -> IncidentOutcome:
+        asked.append(remediate)
+        return IncidentOutcome(outcome="healthy", exit_code=0)
+
+    monkeypatch.setattr("ops_core.incident.loop.run_incident", handled)
+    settings = world.settings
+    if allowed:
+        settings = replace(settings, alerts=replace(settings.alerts, remediate=True))
+    taking(world, sent(alert(remediate="true", runbook_remediate="true")))
+    assert look_next(settings, world.plane, world.clock)["result"] == "healthy"
+    assert asked == [allowed]
+
+
+def test_what_was_cut_off_is_taken_when_it_is_sent_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between the incident and its alerts: the sender hears nothing good, sends again, and nothing is doubled."""
+    with monkeypatch.context() as cut:
+
+        def ended(*_args: object) -> None:
+            raise SystemExit
+
+        cut.setattr("ops_core.incident.alerting._Taking.record_begun", ended)
+        with pytest.raises(SystemExit):
+            taking(world, sent(alert()))
+    again = taking(world, sent(alert()))
+    assert (again.firing, again.look) == (1, "queued")
+    assert [one.id for one in incidents(world)] == [again.incident]
+    assert taking(world, sent(alert())).firing == 0
+
+
+def test_secrets_are_in_no_incident(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an alert says of a secret that is known here is masked."""
+    settings = replace(world.settings, secrets={"API_KEY": SecretSource()})
+    monkeypatch.setenv("API_KEY", "k3y-of-the-ingest")
+    take(settings, world.plane, world.clock, sent(alert(summary="key k3y-of-the-ingest failed")), actor="prom")
+    told = events(world, incidents(world)[0].id)[0].data["title"]
+    assert told == "ErrorsHigh: key [redacted] failed"
