@@ -23,7 +23,6 @@ def repository(tmp_path_factory):
 @pytest.fixture
 def ops(repository, monkeypatch, capsys):
     """Types a command in the repository: its exit code and what it says on both."""
-
     # The month is the same on whatever day somebody runs the tests.
     for module in (metrics, report):
         monkeypatch.setattr(module, "clock", lambda: repository.clock)
