@@ -31,9 +31,8 @@ from ops_core.pytest_plugin.process import StopSignals, end_process_in_time
 from ops_core.pytest_plugin.recording import observation_of, part_of_report
 from ops_core.pytest_plugin.selection import CHECKS, Selection
 
-_SYSTEMS = ("health", "guard", "stream", "process", "deployment", "rollout")
-_OPERATIONS = ("control", "daily", "incidents", "integrity", "live_fire")
-SHIPPED_PROBES = (*_SYSTEMS, *_OPERATIONS)
+OF_SYSTEMS = ("health", "guard", "stream", "process", "deployment", "rollout")
+SHIPPED_PROBES = (*OF_SYSTEMS, "control", "daily", "incidents", "integrity", "live_fire")
 # What pytest-json-report calls its file when nobody names one.
 NO_REPORT_NAMED = ".report.json"
 EVIDENCE_IDS: pytest.StashKey[tuple[str, ...]] = pytest.StashKey()

@@ -155,6 +155,24 @@ def test_korean_lines_up_by_columns():
 
 
 @pytest.mark.parametrize(
+    ("lang", "label", "told"),
+    [
+        ("en", "dependents", "because of database: ingest ready.not_ok, errors.rate_high; web health.slow"),
+        ("ko", "의존 대상", "database 때문: ingest ready.not_ok, errors.rate_high; web health.slow"),
+    ],
+)
+def test_what_fails_because_of_a_target_is_named_at_it(lang, label, told):
+    """Behind the cause of the first decision, and behind each of the others that has dependents."""
+    dependents = (("ingest", ("ready.not_ok", "errors.rate_high")), ("web", ("health.slow",)))
+    first = replace(BROKEN.advice[0], target="database", dependents=dependents)
+    for advice in ((first,), (BROKEN.advice[1], first)):
+        lines = verdict_lines(replace(BROKEN, advice=advice), Look(lang=lang, width=120))
+        (line,) = [line for line in lines if label in line]
+        assert line.endswith(told)
+    assert not [line for line in verdict_lines(BROKEN, Look(lang=lang)) if label in line]
+
+
+@pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({}, "HEALTHY   all 14 checks passed"),
