@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 REQUEST_MAX_BYTES = 65_536
-WRITING = b"writing\n"
+# What it says on its way: the library is there and sending begins; something is written to a server.
+BEGUN, WRITING = b"begun\n", b"writing\n"
 # Beside HTTP nothing says when a message has left, so from here on it may have.
 _OTHER_WAYS = frozenset(
     {"smtplib.connect", "smtplib.send", "subprocess.Popen", "os.system", "os.posix_spawn", "os.exec"}
@@ -71,6 +72,7 @@ def _send(url: str, body: str) -> dict[str, Any]:
     http.client.HTTPConnection.response_class = _noting(watched)
     sys.addaudithook(watched.note)
     failed = ""
+    os.write(1, BEGUN)
     try:
         good = bool(service.notify(body=body, title="", notify_type=apprise.NotifyType.INFO))
     except Exception as error:  # noqa: BLE001 - whatever it was, it has left or it has not; its text may hold the address

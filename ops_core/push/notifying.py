@@ -6,11 +6,14 @@ said until then tells whether anything had been written.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
+import select
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,12 +21,13 @@ from typing import Any
 from ops_core.config import SecretMissing, Settings, read_secret
 from ops_core.control.running.processes import MARK
 from ops_core.errors import OpsError
-from ops_core.push.apprised import WRITING
+from ops_core.push.apprised import BEGUN, WRITING
 from ops_core.push.outbox import APPRISE, destination_digest
 from ops_core.push.results import REFUSALS, Delivered, NotDelivered, Result, Unknown, fit_for_json
 
 MODULE = "ops_core.push.apprised"
-START_S = 5.0  # for the interpreter and the library: that is not the service's fault
+START_S = 30.0  # for the interpreter and the library: that is not the service's fault
+SPARE_S = 5.0  # after which the process ends by itself, should we be gone
 KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV", MARK)
 ANSWER_MAX_BYTES = 65_536
 
@@ -50,8 +54,8 @@ class NotifySender:
 
     def send(self, body: str) -> Result:
         """Send the text as it is, once."""
-        limit_s = self.timeout_s + START_S
-        told = json.dumps({"url": self.url, "body": fit_for_json(body), "limit_s": limit_s + 1.0})
+        limit_s = START_S + self.timeout_s + SPARE_S
+        told = json.dumps({"url": self.url, "body": fit_for_json(body), "limit_s": limit_s})
         try:
             with subprocess.Popen(
                 [sys.executable, "-P", "-m", MODULE],
@@ -61,23 +65,39 @@ class NotifySender:
                 env=self._environ(),
             ) as process:
                 try:
-                    out, _ = process.communicate(told.encode("ascii"), timeout=limit_s)
-                except subprocess.TimeoutExpired:
+                    out, ended = _heard(process, told.encode("ascii"), self.timeout_s)
+                finally:
                     process.kill()
-                    out, _ = process.communicate()
-                    return _broken(out, f"no answer within {self.timeout_s:g} s")
-                except BaseException:
-                    process.kill()
-                    raise
         except OSError as error:
             return NotDelivered(detail=f"the process that sends cannot be started: {type(error).__name__}")
-        return _judged(out[-ANSWER_MAX_BYTES:])
+        return _judged(out) if ended else _broken(out, f"no answer within {self.timeout_s:g} s")
 
     def _environ(self) -> dict[str, str]:
         """What the process is told: no proxies and no credentials of whoever starts it."""
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         trusted = {} if self.ca_file is None else {"REQUESTS_CA_BUNDLE": str(self.ca_file)}
         return {**kept, **trusted, "NETRC": os.devnull, "HOME": os.devnull}
+
+
+def _heard(process: subprocess.Popen[bytes], told: bytes, timeout_s: float) -> tuple[bytes, bool]:
+    """What the process said, and whether it came to its end; the time counts from when it began to send."""
+    assert process.stdin is not None  # noqa: S101 - both are pipes
+    assert process.stdout is not None  # noqa: S101
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(told)
+        process.stdin.close()
+    out, begun, until = b"", False, time.monotonic() + START_S
+    while len(out) < ANSWER_MAX_BYTES:
+        ready, _, _ = select.select([process.stdout], [], [], max(0.0, until - time.monotonic()))
+        if not ready:
+            return out, False
+        chunk = os.read(process.stdout.fileno(), ANSWER_MAX_BYTES)
+        if not chunk:
+            return out, True
+        out += chunk
+        if not begun and BEGUN in out:
+            begun, until = True, time.monotonic() + timeout_s
+    return out, True
 
 
 def notify_sender(settings: Settings) -> NotifySender:
@@ -126,5 +146,7 @@ def _named(told: dict[str, Any]) -> str:
 
 
 def _broken(out: bytes, why: str) -> Result:
-    """What it means that the process ended before it said what came of it: only `writing` may have been said."""
+    """What it means that the process ended before it said what came of it."""
+    if BEGUN not in out:
+        return NotDelivered(detail=f"sending had not begun: {why}")
     return Unknown(detail=f"broken off after connecting: {why}" if WRITING in out else f"broken off: {why}")

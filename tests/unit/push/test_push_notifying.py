@@ -20,7 +20,7 @@ from ops_core.push.notifying import NotifySender
 from ops_core.push.outbox import channel_of, destination_of
 from ops_core.push.senders import Delivered, NotDelivered, Unknown, sender_for
 
-SHORT_S = 1.0
+SHORT_S = 2.0
 PASSWORD = "s3cret-Pass"
 PATIENCE_S = 30.0
 
@@ -136,14 +136,22 @@ def test_an_answer_means_what_is_certain(service: Service, answer: str, kind: ty
 
 
 @pytest.mark.parametrize("answer", ["hang", "drip"])
-def test_a_service_that_takes_its_time_is_left(service: Service, answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_that_takes_its_time_is_left(service: Service, answer: str) -> None:
     """The limit is for everything together; what was written may have arrived."""
-    monkeypatch.setattr("ops_core.push.notifying.START_S", 2.0)
     service.answer = answer
     result = sender(service.url, SHORT_S).send("hello")
     assert isinstance(result, Unknown)
     assert "after connecting" in result.detail
     assert service.connections == 1
+
+
+def test_a_library_that_does_not_come_up_is_left(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then nothing was sent: certain."""
+    monkeypatch.setattr("ops_core.push.notifying.START_S", 0.0)
+    result = sender(service.url).send("hello")
+    assert isinstance(result, NotDelivered)
+    assert "had not begun" in result.detail
+    assert service.connections == 0
 
 
 def test_nobody_listens() -> None:
