@@ -28,8 +28,8 @@ days = ["Mon", "Tue", "Wed", "Thu", "Fri"]
 opens = "09:00"
 closes = "18:00"
 
-# Where they go: to the console, or to a Telegram chat. Only the names of secrets stand here; `ops secrets` says whether
-# each has a value.
+# Where they go: to the console, to a Telegram chat, or to a channel of Apprise (docs/alerts.md). Only the names of
+# secrets stand here; `ops secrets` says whether each has a value.
 #
 # [profiles.default.push]
 # telegram_token = "BOT_TOKEN"
