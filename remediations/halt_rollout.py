@@ -9,7 +9,11 @@ STEP_S = 60.0
 
 @remediation("halt_rollout")
 def halt_rollout(context: PlanContext) -> Plan:
-    """Run the operator's own command; what says whether a rollout is under way says whether it helped."""
+    """Run the operator's own command; what says whether a rollout is under way says whether it is halted.
+
+    What is out already stays bad until it is rolled back, so the findings are left: to take the halt back because of them
+    would let the rest out.
+    """
     target = context.target
     if not target.rollout_halt_argv:
         raise PlanRefused(
@@ -31,6 +35,7 @@ def halt_rollout(context: PlanContext) -> Plan:
         findings=context.findings,
         steps=(Step(name="halt the rollout", argv=target.rollout_halt_argv, timeout_s=STEP_S, outcome=halted),),
         undo=undo,
+        leaves=context.findings,
         no_undo={}
         if undo
         else {

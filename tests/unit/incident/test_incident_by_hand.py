@@ -107,6 +107,21 @@ def test_what_somebody_chooses_is_done_and_nothing_else(world):
     assert outcome.view.row_id == "by-hand"
 
 
+def test_a_rollout_that_was_halted_stays_halted_although_what_is_out_is_bad(world):
+    """Halting heals nothing by itself; to resume because of that would let the rest out."""
+    running = world.root / "web" / "rollout"
+    running.touch()
+    world.change_target(
+        rollout_running_argv=("test", "-e", str(running)),
+        rollout_halt_argv=("rm", str(running)),
+        rollout_resume_argv=("touch", str(running)),
+    )
+    world.deploy()
+    outcome = world.run(choice=Choice(remediation="halt_rollout", target="web"))
+    assert (outcome.outcome, running.exists()) == ("escalated", False)
+    assert outcome.view.undo.outcome == "available"
+
+
 def test_what_does_not_exist_cannot_be_chosen(world):
     """Nothing is opened for a name that nobody knows."""
     with pytest.raises(UsageError, match="no remediation"):
