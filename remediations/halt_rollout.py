@@ -11,8 +11,8 @@ STEP_S = 60.0
 def halt_rollout(context: PlanContext) -> Plan:
     """Run the operator's own command; what says whether a rollout is under way says whether it is halted.
 
-    What is out already stays bad until it is rolled back, so the findings are left: to take the halt back because of them
-    would let the rest out.
+    What is out already stays bad until it is rolled back, so the findings are left: to take the halt back because of
+    them would let the rest out.
     """
     target = context.target
     if not target.rollout_halt_argv:
