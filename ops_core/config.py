@@ -19,6 +19,7 @@ from ops_core.operations import (
     SECONDS,
     AlertsTable,
     CycleTable,
+    IssuesTable,
     PushTable,
     ScheduleTable,
     ServeTable,
@@ -73,6 +74,7 @@ class Profile:
     cycle: CycleTable = field(default_factory=CycleTable)
     push: PushTable = field(default_factory=PushTable)
     serve: ServeTable = field(default_factory=ServeTable)
+    issues: IssuesTable = field(default_factory=IssuesTable)
     alerts: AlertsTable = field(default_factory=AlertsTable)
     slo: SloTable = field(default_factory=SloTable)
     secrets: Mapping[str, SecretSource] = field(default_factory=dict)
@@ -116,6 +118,7 @@ class Settings:
     cycle: CycleTable = field(default_factory=CycleTable)
     push: PushTable = field(default_factory=PushTable)
     serve: ServeTable = field(default_factory=ServeTable)
+    issues: IssuesTable = field(default_factory=IssuesTable)
     alerts: AlertsTable = field(default_factory=AlertsTable)
     slo: SloTable = field(default_factory=SloTable)
 
@@ -197,7 +200,8 @@ def _in_env_file(path: Path, variable: str) -> str:
 def known_secrets(settings: Settings) -> dict[str, str]:
     """The values of all secrets the profile names, as far as they can be read: what redaction has to hide."""
     push = settings.push
-    named = (settings.control_password, push.telegram_token, push.telegram_chat, *push.notify.values())
+    pushed = (push.telegram_token, push.telegram_chat, *push.notify.values())
+    named = (settings.control_password, settings.issues.token, *pushed)
     of_targets = (name for target in settings.targets for name in target.secret_names)
     names = {*settings.secrets, *(name for name in (*named, *of_targets) if name)}
     values = {}
@@ -289,6 +293,7 @@ def load_settings(path: Path, profile: str | None = None, environ: Mapping[str, 
         cycle=replace(chosen.cycle, needs_files=tuple(_absolute(root, path) for path in chosen.cycle.needs_files)),
         push=chosen.push,
         serve=chosen.serve,
+        issues=chosen.issues,
         alerts=chosen.alerts,
         slo=chosen.slo,
         ca_file=_absolute(root, chosen.ca_file) if chosen.ca_file else None,

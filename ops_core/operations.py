@@ -133,6 +133,22 @@ class PushTable:
 
 
 @dataclass(frozen=True, kw_only=True)
+class IssuesTable:
+    """Where issues about incidents are made; the token is named, its value comes from where all secrets come from."""
+
+    url: str = field(default="https://api.github.com", metadata=URL)
+    repository: str | None = field(
+        default=None,
+        metadata={
+            "check": lambda v: re.fullmatch(r"[A-Za-z0-9-]{1,39}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}", v) is not None,
+            "allowed": "owner/name",
+        },
+    )
+    token: str | None = field(default=None, metadata=NAMED)
+    timeout_s: float = field(default=10.0, metadata=SECONDS)
+
+
+@dataclass(frozen=True, kw_only=True)
 class AlertsTable:
     """What follows when a monitoring system sends an alert: the look that is taken, and whether more may be done.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ops_core.cli.after import register_after
 from ops_core.cli.estop import plane_of
 from ops_core.cli.options import (
     ConfigOption,
@@ -36,6 +37,7 @@ def register(app: typer.Typer, verb: str, line: str) -> None:
     group.command("list", help="The incidents there are, the latest first.")(list_)
     group.command("show", help="One incident: how it went, and where its reports are.")(show)
     register_response(group)
+    register_after(group)
     app.add_typer(group, name=verb)
 
 

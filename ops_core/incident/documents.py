@@ -9,13 +9,14 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from ops_core.clock import isoformat
+from ops_core.clock import isoformat, parse_instant
 from ops_core.config import Settings
 from ops_core.errors import OpsError, Refused
 from ops_core.incident.answering import Answer, Basis, Seen, attempt_label
 from ops_core.incident.events import Kind
 from ops_core.incident.fields import REPORT, UPDATE, Field, Section
 from ops_core.incident.files import folder_of, rendered
+from ops_core.incident.phases import Phase
 from ops_core.incident.response import Response, Update
 from ops_core.incident.severity import CADENCE_S, MEANING, Scenario
 from ops_core.incident.telling import ENDS, PHASES, sentence
@@ -38,6 +39,15 @@ TRIAGE: tuple[tuple[str, Text], ...] = (
     ("began", {"en": "Began", "ko": "시작 시각"}),
     ("version", {"en": "Version", "ko": "영향 받은 버전"}),
 )
+# The fields of the runbook's issue, each with the answers that fill it, the surest first.
+ISSUE: tuple[tuple[Text, tuple[str, ...]], ...] = (
+    ({"en": "Time", "ko": "발생 시각"}, ("began",)),
+    ({"en": "Duration", "ko": "지속 시간"}, ()),
+    ({"en": "Impact", "ko": "영향"}, ("impact.users", "scope")),
+    ({"en": "Root cause", "ko": "근본 원인"}, ("cause.confirmed",)),
+    ({"en": "Suspected cause", "ko": "추정 원인"}, ("cause.suspected",)),
+    ({"en": "Resolution", "ko": "조치"}, ("fix", "mitigation.done")),
+)
 NOTHING_LEFT: Text = {"en": "post-incident, finished", "ko": "사후 처리 완료"}
 # A field that another answer answers as well.
 ALSO = {"impact.endpoints": "scope", "verification.figures": "verified"}
@@ -56,6 +66,11 @@ def update_view(response: Response) -> ResponseView:
             next_step=f'ops incident update {response.incident.id} --text "…"',
         )
     return _view(response, (), response.updates[-1])
+
+
+def issue_view(response: Response) -> ResponseView:
+    """What an issue says: the fields of the runbook's incident report, as far as they are known."""
+    return _view(response, (), response.updates[-1] if response.updates else None, _issue_lines(response))
 
 
 def report_view(response: Response) -> ResponseView:
@@ -117,7 +132,23 @@ def _written(settings: Settings, view: ResponseView, name: str, text: str) -> tu
     return path, text
 
 
-def _view(response: Response, sections: Sequence[Section], update: Update | None) -> ResponseView:
+def _issue_lines(response: Response) -> tuple[Line, ...]:
+    lines = []
+    for label, names in ISSUE:
+        found = next((answers for name in names if (answers := _answers(response, name))), ())
+        lines.append(Line(label=label, statements=_statements(found)))
+    began = response.started_at or response.incident.opened_at
+    over = response.finished.get(Phase.RECOVER) or response.end
+    if over is not None:
+        minutes = (parse_instant(over.at) - parse_instant(began)).total_seconds() / 60
+        text = {"en": f"{minutes:.0f} minutes", "ko": f"{minutes:.0f}분"}
+        lines[1] = Line(label=ISSUE[1][0], statements=(Statement(text=text, evidence=("E1", f"E{over.seq}")),))
+    return tuple(lines)
+
+
+def _view(
+    response: Response, sections: Sequence[Section], update: Update | None, lines_told: tuple[Line, ...] = ()
+) -> ResponseView:
     incident, owed = response.incident, response.owed
     basis = response.basis
     timeline = tuple(
@@ -126,6 +157,8 @@ def _view(response: Response, sections: Sequence[Section], update: Update | None
         if (text := sentence(event))
     )
     parts = tuple(Part(name=one.name, lines=tuple(_line(response, f) for f in one.fields)) for one in sections)
+    if lines_told:
+        parts = (Part(name="issue", lines=lines_told),)
     fields = tuple(_field(response, field) for field in UPDATE[response.severity]) if update else ()
     triage = tuple(Line(label=label, statements=_statements(response.answers(name))) for name, label in TRIAGE)
     told = (Statement(text={"en": update.text}, evidence=(f"E{update.seq}",)),) if update else ()

@@ -20,6 +20,7 @@ from ops_core.report.model import IncidentView
 from ops_core.report.render import (
     INCIDENT,
     INCIDENT_LOG,
+    ISSUE,
     POSTMORTEM,
     TemplateBroken,
     render_incident,
@@ -95,6 +96,11 @@ def _append(descriptor: int, line: bytes) -> bool:
 def rendered(settings: Settings, view: ResponseView, name: str, lang: str, say: Callable[[str], None]) -> str:
     """A document about an incident that people handle, by the repository's own template where it has one that works."""
     return _by_own(settings, lambda own: render_response(view, name, lang=lang, templates=own), say)
+
+
+def rendered_issue(settings: Settings, view: IncidentView, lang: str, say: Callable[[str], None]) -> str:
+    """The issue about an incident of the loop, by the repository's own template where it has one that works."""
+    return _rendered(settings, view, ISSUE, lang, say)
 
 
 def _rendered(settings: Settings, view: IncidentView, name: str, lang: str, say: Callable[[str], None]) -> str:

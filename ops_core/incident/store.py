@@ -328,6 +328,11 @@ class Incidents:
         """Read the store as it is at one instant."""
         return self._plane.snapshot()
 
+    @property
+    def actor(self) -> str:
+        """Who is named in the audit chain."""
+        return self._actor
+
     def now(self) -> datetime:
         """The time that records get."""
         return self._clock.now()

@@ -37,6 +37,7 @@ ISSUE = "issue.md.j2"
 INCIDENT_LOG = "incident_log.txt.j2"
 SEV_UPDATE = "sev_update.md.j2"
 SCENARIO = "scenario.md.j2"
+RESPONSE_ISSUE = "response_issue.md.j2"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*\.(?:md|txt)\.j2")
 _TERMS: Mapping[str, Mapping[str, str]] = {

@@ -16,7 +16,16 @@ from typer.main import get_command
 from ops_core.cli.app import VERBS
 from ops_core.clock import SystemClock
 from ops_core.config import Budgets, ConfigFile, Profile, SecretSource, load_settings
-from ops_core.operations import AlertsTable, CycleTable, PushTable, ScheduleTable, ServeTable, SloTable, TradingTable
+from ops_core.operations import (
+    AlertsTable,
+    CycleTable,
+    IssuesTable,
+    PushTable,
+    ScheduleTable,
+    ServeTable,
+    SloTable,
+    TradingTable,
+)
 from ops_core.targets import Target
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +44,7 @@ SECTIONS = {
     "`[profiles.NAME.serve]`": ServeTable,
     "`[profiles.NAME.alerts]`": AlertsTable,
     "`[profiles.NAME.slo]`": SloTable,
+    "`[profiles.NAME.issues]`": IssuesTable,
     "`[profiles.NAME.secrets]`": SecretSource,
     "`[profiles.NAME.targets.TARGET]`": Target,
 }
