@@ -215,7 +215,7 @@ def compute(settings: Settings, period: Period, now: datetime, reading: Reading,
 
 
 def _target(target: Target, slo: SloTable, period: Period, until: datetime, sights: Sequence[Sight]) -> TargetFigures:
-    timeline = Timeline([one for one in sights if one.at < until], timedelta(seconds=slo.observation_valid_s))
+    timeline = Timeline(sights, timedelta(seconds=slo.observation_valid_s))
     objective = slo.availability if target.slo_availability is None else target.slo_availability
     availability = Availability(totals=timeline.totals(period.start, until))
     budget = ErrorBudget(objective=objective, length=period.length, availability=availability)

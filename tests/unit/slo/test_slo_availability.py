@@ -41,6 +41,8 @@ def hours(good=0.0, bad=0.0, unknown=0.0):
         # 719.3 / 720 = 0.99903 > 0.999; 719.28 / 720 = 0.999, which is not above it.
         (hours(good=719.3, bad=0.7), Verdict.MET),
         (hours(good=719.28, bad=0.72), Verdict.MISSED),
+        # 699.3 of the 700 hours that are known: exactly what is promised, and not more.
+        (hours(good=699.3, bad=0.7, unknown=20), Verdict.MISSED),
         # 80 hours of 720 are unknown, 11.1 %: less than nine tenths are known.
         (hours(good=640, unknown=80), Verdict.UNKNOWN),
         # One hour bad of 720 cannot be made good by any number of unknown ones: 719 / 720 = 0.9986.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from month import NOW, period, rehearse
 
@@ -71,6 +73,18 @@ def test_the_promises_of_the_month(month):
         "automatic": (0.75, Verdict.MISSED),
         "security": (1, Verdict.MISSED),
     }
+
+
+def test_incidents_that_could_not_be_read_leave_recovery_unknown(month):
+    """Whatever the others say; availability does not depend on them."""
+    found = goals(replace(month, told=replace(month.told, problem="the store is away")))
+    assert {name for name, (_, verdict) in found.items() if verdict is Verdict.UNKNOWN} == {
+        "mttr",
+        "automatic",
+        "security",
+    }
+    assert found["security"][0] is None
+    assert found["availability"][1] is Verdict.MET
 
 
 def test_a_week_of_it(world):

@@ -67,6 +67,13 @@ def test_the_days_of_a_period_make_it_up(day, zone):
     assert 27 <= len(found) <= 31
 
 
+def test_a_day_that_a_zone_leaves_out_is_no_day():
+    """Samoa went from 29 to 31 December 2011: six days of 24 hours, side by side."""
+    found = week_of(date(2011, 12, 28), "Pacific/Apia").days()
+    assert [day.day for day, _, _ in found] == [26, 27, 28, 29, 31, 1]
+    assert {end - start for _, start, end in found} == {timedelta(hours=24)}
+
+
 def test_weeks_are_named_as_iso_8601_names_them():
     """The first days of January may belong to the last week of the year before."""
     assert week_of(date(2027, 1, 1), "UTC").key == "2026-W53"

@@ -15,6 +15,7 @@ from support import eventually
 
 from ops_core.config import SecretSource
 from ops_core.errors import Refused, UsageError
+from ops_core.remediation.guard import Guard
 from ops_core.slo.availability import BudgetState
 from ops_core.slo.rollout import BudgetRefused, roll_out, rulings
 
@@ -113,6 +114,19 @@ def test_no_override_passes_the_guard(tmp_path, stop, gate):
         run(world, override=True, reason="now")
     assert not done(world)
     assert audited(world) == []
+    assert not [row for row in world.plane.audit_rows() if row.action == "work.begun"]
+
+
+def test_the_guard_is_asked_once_more_at_the_point_of_effect(tmp_path, monkeypatch):
+    """A gate that closes after the first question still refuses; what was registered is taken back."""
+    world = watched(tmp_path, NOW)
+    world.plane.set_gate("DRY_RUN", "rehearsal")
+    monkeypatch.setattr(Guard, "check", lambda _self: None)
+    with pytest.raises(Refused):
+        run(world)
+    assert not done(world)
+    assert audited(world) == []
+    assert world.plane.audit_rows()[-1].action == "work.ended"
 
 
 def test_a_target_that_there_is_not_is_refused(tmp_path):
