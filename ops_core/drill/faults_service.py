@@ -50,12 +50,6 @@ def migrated(stack: ServiceStack, _service: str) -> None:
     stack.migrate("upgrade", "head")
 
 
-def asked(stack: ServiceStack, _service: str) -> None:
-    """Some people ask for the newest items, as they do all day."""
-    for _ in range(REQUESTS):
-        stack.ask("/api/items")
-
-
 def flooded(stack: ServiceStack, _service: str) -> None:
     """Several clients send the largest batches that are taken, one after the other, until somebody ends them."""
     stack.load(on=True)
@@ -156,7 +150,7 @@ SERVICE = (
         findings=("ready.not_ok",),
         facts=NEW_RELEASE,
         remediation=ROLLBACK_RELEASE,
-        do=by.in_turn(by.released(_COUNTS_ON_A_ROW), asked),
+        do=by.released(_COUNTS_ON_A_ROW),
         holds=answers(500),
     ),
     Fault(
@@ -171,7 +165,7 @@ SERVICE = (
         facts=("schema.reversible", "schema.unproven"),
         remediation=ROLLBACK_SCHEMA,
         two_keys=True,
-        do=by.in_turn(migrated, asked),
+        do=migrated,
         holds=says("unready"),
     ),
     Fault(

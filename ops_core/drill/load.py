@@ -1,8 +1,9 @@
-"""Sends the largest batches that the reference service takes, from several clients at once, until it is ended.
+"""The clients of the reference service: those who read a little all day, and those who send more than it can take.
 
-    load.py URL KEY_FILE
+    load.py visit URL             asks for the newest items a few times a second
+    load.py flood URL KEY_FILE    sends the largest batches that are taken, from several clients at once
 
-A script of its own, run by a path, on the standard library alone: what overloads a service is not a part of it.
+A script of its own, run by its path, on the standard library alone: what uses a service is not a part of it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 import urllib.parse
 from pathlib import Path
 
+VISIT_EVERY_S = 0.2
 CLIENTS = 6
 ITEMS = 100
 # A client that was refused, or reached nobody, does not try again at once: load is not a denial of service.
@@ -22,29 +24,31 @@ PAUSE_S = 0.05
 ANSWER_S = 10.0
 
 
-def send(url: str, key: str) -> None:
-    """Send one batch after the other, on a connection each."""
+def send(method: str, url: str, body: str | None, headers: dict[str, str], pause_s: float) -> None:
+    """Send one request after the other, on a connection each, whatever comes of it."""
     parts = urllib.parse.urlsplit(url)
-    body = json.dumps({"items": [{"number": number, "text": "load"} for number in range(ITEMS)]})
-    headers = {"Content-Type": "application/json", "X-API-Key": key}
     while True:
         connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=ANSWER_S)
         try:
-            connection.request("POST", parts.path, body, headers)
+            connection.request(method, parts.path, body, headers)
             connection.getresponse().read()
         except (OSError, http.client.HTTPException):
             pass
         finally:
             connection.close()
-        time.sleep(PAUSE_S)
+        time.sleep(pause_s)
 
 
 def main(arguments: list[str]) -> None:
-    """Load the service until a signal ends it."""
-    url, key_file = arguments
-    key = Path(key_file).read_text(encoding="utf-8").strip()
+    """Use the service until a signal ends it."""
+    verb, url, *key_file = arguments
+    if verb == "visit":
+        send("GET", url, None, {}, VISIT_EVERY_S)
+    key = Path(key_file[0]).read_text(encoding="utf-8").strip()
+    body = json.dumps({"items": [{"number": number, "text": "load"} for number in range(ITEMS)]})
+    headers = {"Content-Type": "application/json", "X-API-Key": key}
     for _ in range(CLIENTS):
-        threading.Thread(target=send, args=(url, key), daemon=True).start()
+        threading.Thread(target=send, args=("POST", url, body, headers, PAUSE_S), daemon=True).start()
     threading.Event().wait()
 
 

@@ -32,7 +32,9 @@ from ops_core.drill.work_dir import (
 )
 from ops_core.errors import UsageError
 
-DATABASE, REDIS, INGEST, LOAD = "database", "redis", "ingest", "load"
+DATABASE, REDIS, INGEST = "database", "redis", "ingest"
+# Nobody operates these: they use the service.
+VISITORS, LOAD = "visitors", "load"
 ACCOUNT = "ingest"
 PASSWORD, API_KEY, JWT_SECRET = "POSTGRES_PASSWORD", "API_KEY", "JWT_SECRET"
 SECRETS = (PASSWORD, API_KEY, JWT_SECRET)
@@ -194,8 +196,9 @@ class ServiceLayout(WorkDir):
         serve = str(self.release_link(INGEST) / SOURCE.name / "serve.py")
         config = str(self.config_link(INGEST))
         ingest = (*python, serve, "--port", str(ports[INGEST]), "--env-file", config, "--ledger", str(self.effects_log))
-        url = f"http://{HOST}:{ports[INGEST]}/api/ingest"
-        load = (sys.executable, "-I", "-S", "-B", str(LOAD_SCRIPT), url, str(self.root / "secrets" / API_KEY))
+        url = f"http://{HOST}:{ports[INGEST]}/api"
+        clients = (sys.executable, "-I", "-S", "-B", str(LOAD_SCRIPT))
+        flood = (*clients, "flood", f"{url}/ingest", str(self.root / "secrets" / API_KEY))
         redis = (servers.program("redis-server"), str(self.root / "redis.conf"))
         lines = [
             *supervisor_head(self, socket_path),
@@ -205,7 +208,8 @@ class ServiceLayout(WorkDir):
             ),
             *supervisor_program(self, REDIS, servers.leashed("", redis), stop_s=3),
             *supervisor_program(self, INGEST, servers.leashed("", ingest), stop_s=4),
-            *supervisor_program(self, LOAD, servers.leashed("", load), autostart=False),
+            *supervisor_program(self, VISITORS, servers.leashed("", (*clients, "visit", f"{url}/items"))),
+            *supervisor_program(self, LOAD, servers.leashed("", flood), autostart=False),
         ]
         return "\n".join(lines) + "\n"
 
