@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from ops_core.slo.availability import rates
+from ops_core.slo.availability import BudgetState, rates
 from ops_core.slo.figures import Figures, TargetFigures, figures
 from ops_core.slo.periods import days_until
 
@@ -38,7 +38,7 @@ _OF_TARGETS: tuple[tuple[str, str, Callable[[TargetFigures], float | None]], ...
     (
         "ops_slo_error_budget_remaining_ratio",
         "How much of the error budget is left; below 0 it is overspent.",
-        lambda one: one.budget.left_ratio,
+        lambda one: None if one.budget_state is BudgetState.UNKNOWN else one.budget.left_ratio,
     ),
 )
 _OF_ALL: tuple[tuple[str, str, Callable[[Figures], float | None]], ...] = (

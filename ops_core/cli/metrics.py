@@ -122,7 +122,7 @@ def _target_row(one: TargetFigures) -> tuple[str, ...]:
         one.name,
         f"{percent(one.availability.ratio)} {one.verdict.value.upper()}",
         percent(one.availability.unknown_share, 1),
-        left if one.budget.left_ratio is not None else one.budget_state.value.upper(),
+        one.budget_state.value.upper() if one.budget_state == "unknown" else left,
         *("unknown" if by_window[name] is None else f"{by_window[name]:.1f}" for name in ("1h", "6h", "3d")),
         str(one.observations),
     )

@@ -144,8 +144,8 @@ def test_a_rollout_that_cannot_be_is_a_usage_error(tmp_path, monkeypatch, argv):
 def test_the_page_about_it_lists_every_metric(tmp_path):
     """docs/slo.md names the metrics that there are, and no other."""
     now = datetime.now(UTC)
-    world = World(tmp_path, now)
-    world.look(now - timedelta(minutes=1), shop="bad")
+    world = World(tmp_path, now, slo="observation_valid_s = 86400\nbudget_days = 1")
+    world.look(now - timedelta(days=1), shop="good")
     world.incident(
         began=now - timedelta(minutes=3), detected=now - timedelta(minutes=2), ended=now - timedelta(minutes=1)
     )

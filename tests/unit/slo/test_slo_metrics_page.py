@@ -92,6 +92,14 @@ def test_what_is_not_known_has_no_sample(world):
     }  # fmt: skip
 
 
+def test_a_budget_of_which_too_little_is_known_has_no_sample(world):
+    """An hour of a day was seen, and was good: that is what is known, and no budget that is left."""
+    world.look(NOW - minutes(60), shop="good")
+    found = Collected(world).page()
+    assert found['ops_slo_availability_ratio{target="shop"}'] == 1
+    assert 'ops_slo_error_budget_remaining_ratio{target="shop"}' not in found
+
+
 def test_incidents_that_cannot_be_read_have_no_sample(world):
     """No incident is not the same as no store."""
     world.settings.control_store.write_bytes(b"no store")
