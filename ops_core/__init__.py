@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         BenchEvidence,
         CertificateEvidence,
         CommandEvidence,
+        ContainerEvidence,
         ControlEvidence,
         DailyEvidence,
         DatabaseEvidence,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         DiskEvidence,
         Evidence,
         GuardEvidence,
+        HeartbeatEvidence,
         HttpEvidence,
         IncidentsEvidence,
         IntegrityEvidence,
@@ -48,6 +50,7 @@ __all__ = [
     "CannotLook",
     "CertificateEvidence",
     "CommandEvidence",
+    "ContainerEvidence",
     "ControlEvidence",
     "DailyEvidence",
     "DatabaseEvidence",
@@ -55,6 +58,7 @@ __all__ = [
     "DiskEvidence",
     "Evidence",
     "GuardEvidence",
+    "HeartbeatEvidence",
     "HttpEvidence",
     "IncidentsEvidence",
     "IntegrityEvidence",
@@ -80,5 +84,5 @@ def __getattr__(name: str) -> object:
 
     if name not in __all__:
         raise AttributeError(f"module 'ops_core' has no attribute {name!r}")
-    special = {"Target": "ops_core.config", "CannotLook": "ops_core.errors", "probe": "ops_core.probes.registry"}
+    special = {"Target": "ops_core.targets", "CannotLook": "ops_core.errors", "probe": "ops_core.probes.registry"}
     return getattr(importlib.import_module(special.get(name, "ops_core.evidence")), name)

@@ -66,6 +66,7 @@ class Target:
     metrics_url: str | None = field(default=None, metadata=URL)
     error_rate_max: float = field(default=0.01, metadata=_RATIO)
     latency_p95_max_ms: float = field(default=400.0, metadata=_MILLIS)
+    traffic_expected: bool = False
     ingest_url: str | None = field(default=None, metadata=URL)
     ingest_key: str | None = field(default=None, metadata=NAMED)
     batch_items_max: int | None = field(default=None, metadata=_COUNT)

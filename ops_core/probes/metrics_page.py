@@ -5,6 +5,7 @@ Parsing is prometheus_client's; what stands here is which figures, and that none
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -42,47 +43,66 @@ def read_page(text: str, own_paths: Collection[str] = ()) -> Page:
     """
     from prometheus_client.parser import text_string_to_metric_families
 
-    requests: float | None = None
-    failed = 0.0
-    buckets: dict[float, float] = {}
-    started_at_s: float | None = None
-    left_out: set[str] = set()
+    tally = _Tally(own_paths)
     families = 0
     try:
         for family in text_string_to_metric_families(text):
             families += 1
             for name, labels, value, *_ in family.samples:
-                if name == START:
-                    started_at_s = value
-                    continue
-                if name not in {f"{REQUESTS}_total", f"{DURATION}_bucket"}:
-                    continue
-                if not (math.isfinite(value) and value >= 0):
-                    raise CannotLook(f"{name} is {value}: no count")
-                path = _first(labels, PATH_LABELS)
-                if path in own_paths:
-                    left_out.add(str(path))
-                elif name == f"{DURATION}_bucket":
-                    limit_s = _limit(labels)
-                    buckets[limit_s] = buckets.get(limit_s, 0.0) + value
-                else:
-                    requests = (requests or 0.0) + value
-                    failed += value if (_first(labels, STATUS_LABELS) or "").startswith("5") else 0.0
+                tally.add(name, labels, value)
     except CannotLook:
         raise
     except Exception as error:  # noqa: BLE001  # the parser raises what it likes on text of another kind
         raise CannotLook(f"the page is not in Prometheus' text format: {_short(error)}") from None
     if not families:
         raise CannotLook("the page holds no metric in Prometheus' text format")
-    if requests is None and left_out:
-        requests = 0.0
-    return Page(
-        requests=requests,
-        failed=None if requests is None else failed,
-        buckets=dict(sorted(buckets.items())),
-        started_at_s=started_at_s if started_at_s is not None and math.isfinite(started_at_s) else None,
-        left_out=tuple(sorted(left_out)),
-    )
+    return tally.page()
+
+
+class _Tally:
+    """Adds up the samples of one page."""
+
+    def __init__(self, own_paths: Collection[str]) -> None:
+        self._own_paths = own_paths
+        self._requests: float | None = None
+        self._failed = 0.0
+        self._buckets: dict[float, float] = {}
+        self._started_at_s: float | None = None
+        self._left_out: set[str] = set()
+
+    def add(self, name: str, labels: Mapping[str, str], value: float) -> None:
+        """Take one sample into account, if it is one of those that count.
+
+        Raises:
+            CannotLook: it counts, and is no count.
+        """
+        if name == START:
+            self._started_at_s = value if math.isfinite(value) else None
+            return
+        if name not in {f"{REQUESTS}_total", f"{DURATION}_bucket"}:
+            return
+        if not (math.isfinite(value) and value >= 0):
+            raise CannotLook(f"{name} is {value}: no count")
+        path = _first(labels, PATH_LABELS)
+        if path in self._own_paths:
+            self._left_out.add(str(path))
+        elif name == f"{DURATION}_bucket":
+            limit_s = _limit(labels)
+            self._buckets[limit_s] = self._buckets.get(limit_s, 0.0) + value
+        else:
+            self._requests = (self._requests or 0.0) + value
+            self._failed += value if (_first(labels, STATUS_LABELS) or "").startswith("5") else 0.0
+
+    def page(self) -> Page:
+        """What it comes to."""
+        requests = 0.0 if self._requests is None and self._left_out else self._requests
+        return Page(
+            requests=requests,
+            failed=None if requests is None else self._failed,
+            buckets=dict(sorted(self._buckets.items())),
+            started_at_s=self._started_at_s,
+            left_out=tuple(sorted(self._left_out)),
+        )
 
 
 def between(before: Page, after: Page) -> Page | None:
@@ -114,7 +134,7 @@ def quantile_of(buckets: Mapping[float, float], q: float = P95) -> tuple[float, 
     counts = [buckets[limit] for limit in limits]
     if not limits or counts[-1] <= 0:
         return None
-    rising = all(later >= earlier >= 0 for earlier, later in zip(counts, counts[1:], strict=False))
+    rising = all(later >= earlier >= 0 for earlier, later in itertools.pairwise(counts))
     if not rising or len(limits) < 2 or limits[-1] != math.inf or not all(map(math.isfinite, (*limits[:-1], *counts))):
         raise CannotLook(f"{DURATION} is no histogram: its buckets do not add up")
     rank = q * counts[-1]

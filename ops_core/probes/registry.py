@@ -22,7 +22,10 @@ from ops_core.targets import NAME, Target
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-INSTRUMENTS = ("command", "control", "deployments", "http", "operations", "process", "secrets", "sse")
+INSTRUMENTS = (
+    *("command", "control", "deployments", "engine", "files", "http", "operations", "process"),
+    *("redis", "secrets", "sql", "sse", "tls"),
+)
 ARGUMENTS = ("target", *INSTRUMENTS)
 ATTEMPTS_MAX = 10
 BUDGET_MAX_S = 3600.0
@@ -132,8 +135,9 @@ def probe(
     """Make a function a probe: a session fixture whose value is what the function saw.
 
     The function, async or not, names what it wants: `target`, and any of the instruments `http`, `sse`, `process`,
-    `command`, `secrets`, `control`, `deployments`, `operations`. With `target` it is asked once for each
-    target that has all it `needs`; without, once. It returns an `Evidence`, or a JSON value. It must not judge.
+    `command`, `files`, `sql`, `redis`, `tls`, `engine`, `secrets`, `control`, `deployments`, `operations`.
+    With `target` it is asked once for each target that has all it `needs`; without, once. It returns an `Evidence`, or
+    a JSON value. It must not judge.
 
     Args:
         budget_s: seconds it may take in all, retries included.

@@ -33,6 +33,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--ops-only", metavar="NODEID", action="append", default=[], help="run only this check (repeatable)"
     )
+    group.addoption(
+        "--allow-ready-degraded", action="store_true", help="a documented degraded mode is good enough for this run"
+    )
     group.addoption("--ops-lang", metavar="LANG", choices=("en", "ko"), help="language of the verdict: en or ko")
 
 

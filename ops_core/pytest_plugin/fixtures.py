@@ -12,3 +12,9 @@ from ops_core.targets import Target
 def target(request: pytest.FixtureRequest) -> Target:
     """The target a check is about."""
     return request.config.stash[OBSERVER].targets[request.param]
+
+
+@pytest.fixture(scope="session")
+def allow_ready_degraded(request: pytest.FixtureRequest) -> bool:
+    """Whether a service that says that it works with less is good enough for this run."""
+    return bool(request.config.option.allow_ready_degraded)

@@ -31,8 +31,11 @@ from ops_core.pytest_plugin.process import StopSignals, end_process_in_time
 from ops_core.pytest_plugin.recording import observation_of, part_of_report
 from ops_core.pytest_plugin.selection import CHECKS, Selection
 
-OF_SYSTEMS = ("health", "guard", "stream", "process", "deployment", "rollout")
-SHIPPED_PROBES = (*OF_SYSTEMS, "control", "daily", "incidents", "integrity", "live_fire")
+SHIPPED_PROBES = (
+    *("health", "guard", "stream", "process", "container", "deployment", "rollout"),
+    *("liveness", "metrics", "request_id", "payload", "required_secrets", "foundations", "schema", "bench"),
+    *("control", "daily", "incidents", "integrity", "live_fire"),
+)
 # What pytest-json-report calls its file when nobody names one.
 NO_REPORT_NAMED = ".report.json"
 EVIDENCE_IDS: pytest.StashKey[tuple[str, ...]] = pytest.StashKey()

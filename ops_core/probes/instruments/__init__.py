@@ -14,7 +14,7 @@ from ops_core.probes.instruments.context import Lookout
 from ops_core.targets import Target
 
 # Those whose methods have to be awaited; the others are the same for every probe.
-ASYNCHRONOUS = frozenset({"command", "http", "process", "sse"})
+ASYNCHRONOUS = frozenset({"command", "engine", "http", "process", "redis", "sql", "sse", "tls"})
 
 
 class Secrets(Mapping[str, str]):
@@ -121,10 +121,30 @@ def instrument(name: str, lookout: Lookout) -> Any:
         from ops_core.probes.instruments.sse import SseInstrument
 
         return SseInstrument(lookout)
+    if name == "sql":
+        from ops_core.probes.instruments.sql import SqlInstrument
+
+        return SqlInstrument(lookout, Secrets(lookout))
+    if name == "redis":
+        from ops_core.probes.instruments.redis import RedisInstrument
+
+        return RedisInstrument(lookout, Secrets(lookout))
+    if name == "tls":
+        from ops_core.probes.instruments.tls import TlsInstrument
+
+        return TlsInstrument(lookout)
+    if name == "files":
+        from ops_core.probes.instruments.files import FilesInstrument
+
+        return FilesInstrument(lookout)
     if name == "process":
         from ops_core.probes.instruments.process import ProcessInstrument
 
         return ProcessInstrument(lookout)
+    if name == "engine":
+        from ops_core.probes.instruments.engine import EngineInstrument
+
+        return EngineInstrument(lookout)
     from ops_core.probes.instruments.command import CommandInstrument
 
     return CommandInstrument(lookout)

@@ -96,6 +96,10 @@ class FilesInstrument:
             raise CannotLook(f"the file is larger than {max_bytes} bytes", where=str(path))
         return raw.decode("utf-8", "replace")
 
+    def report(self, name: str) -> Path:
+        """Where a file of that name lies below the reports."""
+        return self._lookout.settings.reports_dir / name
+
     def disk(self, path: Path) -> os.statvfs_result:
         """What the system says of the disk below a path.
 
