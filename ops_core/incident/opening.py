@@ -12,7 +12,7 @@ from typing import Any
 
 from ops_core.clock import Clock, isoformat, parse_instant
 from ops_core.config import Settings
-from ops_core.control.model import REASON_MAX_CHARS, tidy
+from ops_core.control.model import NOBODY, REASON_MAX_CHARS, tidy
 from ops_core.control.problems import StoreConflict
 from ops_core.control.service import ControlPlane
 from ops_core.errors import Refused, UsageError
@@ -86,6 +86,7 @@ def open_incident(
         "started_at": isoformat(started_at) if started_at else "",
         "look": look.to_json() if look else None,
         "cited": {name: list(ids) for name, ids in (cited or {}).items()},
+        "by": tidy(actor, NOBODY),
     }
     incident, _ = Incidents(plane, clock, actor).declare(settings, tidy(key, "", REASON_MAX_CHARS), told)
     return incident
@@ -119,7 +120,7 @@ def note(
         StoreUnusable: it cannot be recorded.
     """
     told = {"text": tidy(text, "-", TEXT_MAX_CHARS), "source": tidy(source, BY_HAND), "cleared": cleared}
-    data = {**told, "url": tidy(url, "", REASON_MAX_CHARS)}
+    data = {**told, "url": tidy(url, "", REASON_MAX_CHARS), "by": tidy(actor, NOBODY)}
     add(Incidents(plane, clock, actor), incident_id, lambda _incident, _events: [(Kind.NOTED, data)])
 
 
@@ -143,7 +144,7 @@ def attach(plane: ControlPlane, clock: Clock, incident_id: str, run: str, *, act
                 next_step="ops incident list",
             )
         known = any(event.kind is Kind.ATTACHED and event.data["run"] == run for event in events)
-        return [] if known else [(Kind.ATTACHED, {"run": run})]
+        return [] if known else [(Kind.ATTACHED, {"run": run, "by": tidy(actor, NOBODY)})]
 
     add(incidents, incident_id, told)
 

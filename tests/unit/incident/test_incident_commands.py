@@ -37,7 +37,7 @@ OPEN = ("open", "--severity", "SEV-2", "--title", "orders fail")
 KNOWN = ("--affected", "/api/orders", "--version", "1.4.2", "--since", "2026-01-04T09:05:00Z")
 
 
-def test_a_person_goes_the_whole_way(ops):
+def test_a_person_goes_the_whole_way(ops, root):
     """Opened, told, answered phase by phase, closed as recovered; each step says what comes next."""
     asked = ops(*OPEN, code=2)
     for word in ("--affected", "--version", "--since", "unknown"):
@@ -73,6 +73,22 @@ def test_a_person_goes_the_whole_way(ops):
         "recovered",
     ):
         assert text in told
+    fields = ("impact.users=forty", "impact.period=09:00 to 09:30", "cause.suspected=memory", "cause.confirmed=memory")
+    more = ("mitigation.done=degraded mode", "mitigation.risk=none", "verification.at=09:30", "follow_up=an alert")
+    assert "has ended" in ops("update", one, "--answer", fields[0], code=2)
+    assert "forty" not in ops("issue", one)
+    assert "that a release caused" in ops("changelog", one, code=2)
+    assert "no repository is named" in ops("issue", one, "--create", code=64)
+    assert "not both" in ops("issue", one, "--create", "--created", "http://x/1", code=64)
+    assert ops("issue", one, "--created", "http://x/1", "--json")["state"] == "created"
+    two = ops(*OPEN, "--scenario", "release", *KNOWN, "--json")["id"]
+    said = (*fields, *more[:-1], "verification.figures=0 % errors", "rollback_record=back to 1.4.1")
+    ops("update", two, *(word for part in said for word in ("--answer", part)))
+    assert "롤백/재배포 기록" in ops("report", two, "--lang", "ko")
+    (root / "CHANGELOG.md").write_text("## [Unreleased]\n", encoding="utf-8")
+    ops("changelog", two, "--write", "CHANGELOG.md")
+    assert "- forty: memory" in (root / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert (root / "reports" / "incidents" / two / "report.md").is_file()
     assert "people" in ops("list")
     assert "has ended" in ops("update", one, "--text", "more", code=2)
 

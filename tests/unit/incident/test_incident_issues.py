@@ -1,12 +1,17 @@
 """Issues about incidents: made once, only where real effects are permitted, and never again by themselves."""
 
+import contextlib
 import json
+import os
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from incident_world import World
+from support import eventually
 
 from ops_core.config import load_settings
 from ops_core.errors import OpsError, Refused, UsageError
@@ -26,6 +31,8 @@ class Github:
     def __init__(self):
         outer = self
         self.asked = []
+        self.hold = threading.Event()
+        self.hold.set()
         self.answer = (201, json.dumps(MADE).encode())
 
         class Handler(BaseHTTPRequestHandler):
@@ -33,13 +40,15 @@ class Github:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 outer.asked.append((self.path, dict(self.headers), body))
                 code, answer = outer.answer
+                outer.hold.wait(30)
                 if code == 0:
                     self.connection.close()
                     return
-                self.send_response(code)
-                self.send_header("content-length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
+                with contextlib.suppress(OSError):
+                    self.send_response(code)
+                    self.send_header("content-length", str(len(answer)))
+                    self.end_headers()
+                    self.wfile.write(answer)
 
             def log_message(self, *_args):
                 pass
@@ -153,6 +162,27 @@ def test_what_was_interrupted_is_unknown_and_not_made_again(world, github):
     issues.say_created(world.plane, world.clock, issue_of(world, one), "https://github.example/o/r/issues/9")
     with pytest.raises(Refused, match="was made already"):
         create(world, one)
+
+
+def test_a_program_that_is_killed_while_it_asks_is_not_repeated(world, github, tmp_path):
+    """Killed for real between asking and the answer: UNKNOWN, refused, and the server is asked once."""
+    world.permit("REAL_ENABLED")
+    one = opened(world)
+    github.hold.clear()
+    argv = [sys.executable, "-m", "ops_core.cli", "incident", "issue", one, "--create"]
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "OPS_CONFIG": str(tmp_path / "ops.toml")}
+    try:
+        with subprocess.Popen(argv, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as maker:
+            eventually(lambda: bool(github.asked) or maker.poll() is not None, "the server is asked")
+            maker.kill()
+            maker.communicate()
+    finally:
+        github.hold.set()
+    assert states(world, one) == ["armed"]
+    with pytest.raises(Refused, match="may have been made already"):
+        create(world, one)
+    assert states(world, one) == ["armed", "unknown"]
+    assert len(github.asked) == 1
 
 
 @pytest.mark.parametrize(
