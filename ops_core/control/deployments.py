@@ -24,7 +24,8 @@ from ops_core.temporary import temporary_of
 FILES_MAX = 50_000
 READ_BYTES = 1 << 20
 OBSERVER = "observation"
-KINDS = ("release", "config", "schema")
+KINDS = ("release", "config", "schema", "image")
+IMAGE_NAME_CHARS = 12
 
 
 class NoVersion(OpsError):
@@ -85,7 +86,9 @@ def digest_of(path: Path) -> str:
     return total.hexdigest()
 
 
-def remember_good(settings: Settings, target: Target, clock: Clock, schema: str | None = None) -> list[str]:
+def remember_good(
+    settings: Settings, target: Target, clock: Clock, schema: str | None = None, image: str | None = None
+) -> list[str]:
     """Record what is in force at `target` as seen good; returns what was newly recorded.
 
     Args:
@@ -93,15 +96,19 @@ def remember_good(settings: Settings, target: Target, clock: Clock, schema: str 
         target: with links to its release and configuration.
         clock: tells when.
         schema: the revision of its schema, where it was seen.
+        image: the id of the image that its container runs, where it was seen.
 
     Raises:
         OpsError: a version cannot be read, or the store cannot be written.
     """
-    good_release, good_config, good_schema = read_last_good(location_of(settings), target.name, KINDS)
+    good_release, good_config, good_schema, good_image = read_last_good(location_of(settings), target.name, KINDS)
     recorded = []
     if schema is not None and (good_schema is None or good_schema.name != schema):
         _mark(settings, target, clock, "schema", schema, hashlib.sha256(schema.encode()).hexdigest())
         recorded.append(f"schema {schema}")
+    if image is not None and (good_image is None or good_image.digest != image):
+        _mark(settings, target, clock, "image", image[:IMAGE_NAME_CHARS], image)
+        recorded.append(f"image {image[:IMAGE_NAME_CHARS]}")
     for kind, link, known in (
         ("release", target.release_link, good_release),
         ("config", target.config_link, good_config),

@@ -82,7 +82,9 @@ good_version = Table(
     metadata,
     Column("audit_seq", Integer, ForeignKey("audit.seq"), primary_key=True, autoincrement=False),
     _text("target"),
-    Column("kind", Text, CheckConstraint("kind IN ('release', 'config', 'schema')", name="kind"), nullable=False),
+    Column(
+        "kind", Text, CheckConstraint("kind IN ('release', 'config', 'schema', 'image')", name="kind"), nullable=False
+    ),
     _text("name"),
     _text("digest"),
     _text("marked_at"),

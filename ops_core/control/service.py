@@ -24,7 +24,7 @@ from ops_core.control.store import BUSY_TIMEOUT_S, Store, Transaction, connect
 from ops_core.control.verified import GoodVersion
 from ops_core.errors import OpsError, Refused, UsageError
 
-KINDS = ("release", "config", "schema")
+KINDS = ("release", "config", "schema", "image")
 NAME_MAX_CHARS = 255
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -225,9 +225,9 @@ class ControlPlane:
 
         Args:
             target: the target's name.
-            kind: "release", "config" or "schema".
-            name: the version's name, the final component of what the link points to; of a schema its revision.
-            digest: SHA-256 over the version's content, 64 hexadecimal digits; of a schema over its revision.
+            kind: "release", "config", "schema" or "image".
+            name: the version's name, the final component of what the link points to; of a schema its revision, of an image the beginning of its id.
+            digest: SHA-256 over the version's content, 64 hexadecimal digits; of a schema over its revision, of an image its id.
             actor: who says so.
 
         Raises:

@@ -18,6 +18,7 @@ SHIPPED_FACTS = frozenset(
     {
         "config.unproven",
         "degraded.on",
+        "image.unproven",
         "limits.lowered",
         "release.unproven",
         "rollout.running",

@@ -6,6 +6,7 @@ no secret: instruments redact before they build evidence.
 """
 
 from ops_core.evidence.base import STRICT, Evidence, EvidenceRecord, ValueEvidence, evidence_id
+from ops_core.evidence.containers import ContainerEvidence, HeartbeatEvidence
 from ops_core.evidence.foundations import (
     BenchEvidence,
     CertificateEvidence,
@@ -48,6 +49,7 @@ __all__ = [
     "Breach",
     "CertificateEvidence",
     "CommandEvidence",
+    "ContainerEvidence",
     "ControlEvidence",
     "DailyEvidence",
     "DatabaseEvidence",
@@ -56,6 +58,7 @@ __all__ = [
     "Evidence",
     "EvidenceRecord",
     "GuardEvidence",
+    "HeartbeatEvidence",
     "HttpEvidence",
     "IncidentsEvidence",
     "IntegrityEvidence",

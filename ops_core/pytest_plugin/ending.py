@@ -45,7 +45,7 @@ def _mark_good(session: RunbookSession, observation: Observation, notes: list[st
         return
     good = healthy_targets(observation, session.selected)
     proven = (t for t in session.settings.targets if t.name in good and t.proving_suite == observation.suite)
-    linked = [t for t in proven if t.release_link or t.config_link]
+    linked = [t for t in proven if t.release_link or t.config_link or t.container]
     there = session.settings.control_url or session.settings.control_store.is_file()
     if not linked or not there:
         return
@@ -53,7 +53,8 @@ def _mark_good(session: RunbookSession, observation: Observation, notes: list[st
 
     for target in linked:
         try:
-            remember_good(session.settings, target, session.clock, schema_seen(observation, target.name))
+            schema, image = schema_seen(observation, target.name), image_seen(observation, target.name)
+            remember_good(session.settings, target, session.clock, schema, image)
         except OpsError as error:
             notes.append(f"what is in force at {target.name} could not be marked good: {error.what}")
 
@@ -65,6 +66,16 @@ def schema_seen(observation: Observation, target: str) -> str | None:
     for record in observation.evidence:
         if record.target == target and isinstance(record.evidence, SchemaEvidence):
             return record.evidence.current[0] if len(record.evidence.current) == 1 else None
+    return None
+
+
+def image_seen(observation: Observation, target: str) -> str | None:
+    """The image that a target's container was seen to run."""
+    from ops_core.evidence import ContainerEvidence
+
+    for record in observation.evidence:
+        if record.target == target and isinstance(record.evidence, ContainerEvidence):
+            return record.evidence.image_id or None
     return None
 
 

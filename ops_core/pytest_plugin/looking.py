@@ -208,9 +208,14 @@ class Looking:
         from ops_core.control.location import location_of
         from ops_core.control.reading import read_last_good
 
-        found = read_last_good(location_of(self.settings), target, ("release", "config", "schema"))
-        release, config, schema = (one.name if one else None for one in found)
-        return LastGood(release=release, config=config, schema=schema)
+        found = read_last_good(location_of(self.settings), target, ("release", "config", "schema", "image"))
+        release, config, schema, image = found
+        return LastGood(
+            release=release.name if release else None,
+            config=config.name if config else None,
+            schema=schema.name if schema else None,
+            image=image.digest if image else None,
+        )
 
     def _read_operations(self, what: str) -> Evidence:
         from ops_core.pytest_plugin.operations import read

@@ -6,10 +6,14 @@ What a module in `remediations/` needs is importable from here.
 from __future__ import annotations
 
 from ops_core.remediation.catalogue import remediation
-from ops_core.remediation.context import Deployed, PlanContext, Rollback, rollback
+from ops_core.remediation.context import Deployed, PlanContext, Rollback, image_rollback, rollback
 from ops_core.remediation.drivers import Driver, ProcessState
 from ops_core.remediation.plan import (
     CommandSays,
+    ContainerImage,
+    ContainerIs,
+    ContainerRunning,
+    ContainerStopped,
     LinkPointsTo,
     Outcome,
     Plan,
@@ -21,6 +25,10 @@ from ops_core.remediation.plan import (
 
 __all__ = [
     "CommandSays",
+    "ContainerImage",
+    "ContainerIs",
+    "ContainerRunning",
+    "ContainerStopped",
     "Deployed",
     "Driver",
     "LinkPointsTo",
@@ -33,6 +41,7 @@ __all__ = [
     "ProcessStopped",
     "Rollback",
     "Step",
+    "image_rollback",
     "remediation",
     "rollback",
 ]

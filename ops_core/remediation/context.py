@@ -104,7 +104,8 @@ class Deployed:
 class PlanContext:
     """Everything a planner may use. `process` is None where the driver cannot tell, for the reason `process_problem`.
 
-    `findings` are the codes that the decision rests on, or covers, about this target. `schema` is asked only by who
+    `findings` are the codes that the decision rests on, or covers, about this target. `image_good` is the id of
+    the image that was last seen good. `schema` is asked only by who
     needs it: a database that is away must not hold up another plan.
     """
 
@@ -117,6 +118,7 @@ class PlanContext:
     config: Deployed | None = None
     now: datetime | None = None
     schema: Callable[[], SchemaInForce] | None = None
+    image_good: str | None = None
 
     def required_driver(self) -> Driver:
         """The driver.
@@ -199,6 +201,7 @@ def gather(settings: Settings, target: Target, plane: ControlPlane, findings: Se
         config=_deployed("config", target, target.config_link, plane),
         now=plane.clock.now(),
         schema=lambda: schema_in_force(settings, target),
+        image_good=_good_image(target, plane),
     )
 
 
@@ -267,6 +270,35 @@ def rollback(context: PlanContext, kind: str) -> Rollback:
         undo=undo,
         no_undo={} if undo else NOTHING_TO_GO_BACK_TO,
     )
+
+
+def image_rollback(context: PlanContext) -> Rollback:
+    """The way to the last good image of the target's container: make it anew beside what runs, then change places.
+
+    Raises:
+        PlanRefused: there is no way there, for a reason that a person has to know.
+    """
+    from ops_core.remediation.drivers.container import ContainerDriver, roll_back
+
+    driver, process = context.required_driver(), context.required_process()
+    if not isinstance(driver, ContainerDriver):
+        raise PlanRefused(
+            f"{context.target.name} is not run as a container: there is no image to go back to",
+            where=f"target {context.target.name}",
+            allowed='driver = "container"',
+        )
+    found = driver.image(context.image_good)
+    if found.good == found.id:
+        return Rollback(
+            old=found.shown, good=found.good_shown, steps=context.restart_steps(), undo=(), no_undo=NOTHING_WAS_SWAPPED
+        )
+    steps, undo = roll_back(driver, found, process)
+    return Rollback(old=found.shown, good=found.good_shown, steps=steps, undo=undo, no_undo={})
+
+
+def _good_image(target: Target, plane: ControlPlane) -> str | None:
+    good = plane.last_good(target.name, "image") if target.container else None
+    return good.digest if good else None
 
 
 def _deployed(kind: str, target: Target, link: Path | None, plane: ControlPlane) -> Deployed | None:

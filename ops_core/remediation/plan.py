@@ -20,8 +20,43 @@ from ops_core.config import LANGUAGES
 from ops_core.control.model import RemediationPermit
 from ops_core.errors import OpsError, RecordError
 from ops_core.finding import valid_code
+from ops_core.remediation.outcomes import (
+    KINDS,
+    CommandSays,
+    ContainerImage,
+    ContainerIs,
+    ContainerRunning,
+    ContainerStopped,
+    FileHolds,
+    LinkPointsTo,
+    OfContainers,
+    Outcome,
+    ProcessRunning,
+    ProcessStopped,
+)
 from ops_core.targets import NAME
 
+__all__ = [
+    "CommandSays",
+    "ContainerImage",
+    "ContainerIs",
+    "ContainerRunning",
+    "ContainerStopped",
+    "FileHolds",
+    "LinkPointsTo",
+    "OfContainers",
+    "Outcome",
+    "Plan",
+    "PlanInvalid",
+    "PlanRefused",
+    "ProcessRunning",
+    "ProcessStopped",
+    "Step",
+    "as_text",
+    "decode_outcome",
+    "encode_outcome",
+    "shown",
+]
 SCHEMA = 1
 STEPS_MAX = 20
 ARGV_MAX = 64
@@ -38,59 +73,9 @@ class PlanInvalid(OpsError):
     """A planner made something that is not a plan we would run."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class LinkPointsTo:
-    """The symbolic link holds exactly this text."""
-
-    link: str
-    destination: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProcessRunning:
-    """The supervisor says RUNNING, and the process is another one than `not_pid`."""
-
-    conf: str
-    name: str
-    not_pid: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProcessStopped:
-    """The supervisor says that there is no process; the one that had `pid` is gone."""
-
-    conf: str
-    name: str
-    pid: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class CommandSays:
-    """The command ends with 0 (`yes`), or with 1 to 125 (not `yes`). Anything else is no answer."""
-
-    argv: tuple[str, ...]
-    yes: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileHolds:
-    """The file is there and its content has this SHA-256."""
-
-    path: str
-    sha256: str
-
-
-Outcome = LinkPointsTo | ProcessRunning | ProcessStopped | CommandSays | FileHolds
-_KINDS: Mapping[str, type[Any]] = {
-    "link_points_to": LinkPointsTo,
-    "process_running": ProcessRunning,
-    "process_stopped": ProcessStopped,
-    "command_says": CommandSays,
-    "file_holds": FileHolds,
-}
 # What plans say since a later version: as it counts where nothing is said.
 _LATER: Mapping[str, Any] = {"leaves": [], "two_keys": False}
-_KIND_OF = {cls: kind for kind, cls in _KINDS.items()}
+_KIND_OF = {cls: kind for kind, cls in KINDS.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -311,9 +296,9 @@ def decode_outcome(value: object, where: str) -> Outcome:
         RecordError: it is not such a record.
     """
     kind = value.get("kind") if isinstance(value, dict) else None
-    cls = _KINDS.get(kind) if isinstance(kind, str) else None
+    cls = KINDS.get(kind) if isinstance(kind, str) else None
     if cls is None:
-        raise RecordError("not an outcome", where=where, allowed=", ".join(_KINDS))
+        raise RecordError("not an outcome", where=where, allowed=", ".join(KINDS))
     raw = _table(value, {"kind", *_names(cls)}, where)
     fields: dict[str, Any] = {}
     for name in _names(cls):

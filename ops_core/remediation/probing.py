@@ -24,6 +24,7 @@ from ops_core.remediation.plan import (
     CommandSays,
     FileHolds,
     LinkPointsTo,
+    OfContainers,
     Outcome,
     ProcessRunning,
     ProcessStopped,
@@ -65,6 +66,13 @@ def look(outcome: Outcome, folder: Path) -> Seen:
             return _command(outcome, folder)
         if isinstance(outcome, FileHolds):
             return _file(outcome)
+        if isinstance(outcome, OfContainers):
+            # Only here: most plans have nothing to do with containers.
+            from ops_core.remediation.drivers.container import look_at
+
+            holds, changing, detail, mark = look_at(outcome)
+            answer = Answer.HOLDS if holds else Answer.CHANGING if changing else Answer.HOLDS_NOT
+            return Seen(answer=answer, detail=detail, mark=mark)
         return _process(outcome, SupervisorDriver(Path(outcome.conf), outcome.name).state())
     except DriverUnanswered as error:
         return Seen(answer=Answer.CANNOT_TELL, detail=error.what, mark={})
@@ -78,7 +86,7 @@ def never_begun(mark: Mark, seen: Seen) -> bool:
     """
     if not mark or seen.answer is not Answer.HOLDS_NOT or not seen.mark:
         return False
-    if "link" in mark:
+    if "link" in mark or "container" in mark:
         return mark == seen.mark
     if any(mark.get(key) != seen.mark.get(key) for key in ("state", "pid", "started_at", "ended_at")):
         return False

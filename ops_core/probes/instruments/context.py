@@ -26,11 +26,12 @@ def new_actions() -> MutableSequence[dict[str, Any]]:
 
 @dataclass(frozen=True, kw_only=True)
 class LastGood:
-    """Names of release, configuration and schema that were last seen good; None where none was recorded."""
+    """Names of what was last seen good, of an image its id; None where none was recorded."""
 
     release: str | None = None
     config: str | None = None
     schema: str | None = None
+    image: str | None = None
 
 
 def no_operations(what: str) -> Evidence:

@@ -70,9 +70,13 @@ def driver_for(target: Target, folder: Path) -> Driver:
         from ops_core.remediation.drivers.command import CommandDriver
 
         return CommandDriver(target.start_argv, target.stop_argv, target.running_argv, folder)
+    if target.driver == "container" and target.container:
+        from ops_core.remediation.drivers.container import ContainerDriver
+
+        return ContainerDriver.of(target)
     raise PlanRefused(
         f"nobody knows how to stop and start {target.name}: it has no driver",
         where=f"target {target.name}",
-        allowed='driver = "supervisor" with process and supervisor_conf, or driver = "command"',
+        allowed='driver = "supervisor" with process and supervisor_conf, driver = "command", or "container"',
         next_step="set a driver in ops.toml",
     )
