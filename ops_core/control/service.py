@@ -226,8 +226,10 @@ class ControlPlane:
         Args:
             target: the target's name.
             kind: "release", "config", "schema" or "image".
-            name: the version's name, the final component of what the link points to; of a schema its revision, of an image the beginning of its id.
-            digest: SHA-256 over the version's content, 64 hexadecimal digits; of a schema over its revision, of an image its id.
+            name: the version's name, the final component of what the link points to; of a schema its revision,
+                of an image the beginning of its id.
+            digest: SHA-256 over the version's content, 64 hexadecimal digits; of a schema over its revision,
+                of an image its id.
             actor: who says so.
 
         Raises:
