@@ -21,6 +21,7 @@ from ops_core.clock import SystemClock, isoformat, new_run_id
 from ops_core.errors import OpsError, UsageError
 from ops_core.observation.look import Pair
 from ops_core.observation.record import KEY, Observation
+from ops_core.probes import SHIPPED_PROBES
 from ops_core.probes.registry import OBSERVER
 from ops_core.pytest_plugin import collection, handing_in, judging
 from ops_core.pytest_plugin.judgements import Judgements
@@ -31,11 +32,6 @@ from ops_core.pytest_plugin.process import StopSignals, end_process_in_time
 from ops_core.pytest_plugin.recording import observation_of, part_of_report
 from ops_core.pytest_plugin.selection import CHECKS, Selection
 
-SHIPPED_PROBES = (
-    *("health", "guard", "stream", "process", "container", "deployment", "rollout"),
-    *("liveness", "metrics", "request_id", "payload", "required_secrets", "foundations", "schema", "bench"),
-    *("control", "daily", "incidents", "integrity", "live_fire"),
-)
 # What pytest-json-report calls its file when nobody names one.
 NO_REPORT_NAMED = ".report.json"
 EVIDENCE_IDS: pytest.StashKey[tuple[str, ...]] = pytest.StashKey()
