@@ -38,6 +38,7 @@ def register_response(group: typer.Typer) -> None:
     group.command("open", help="Open an incident that people handle.")(open_)
     group.command("update", help="Tell the others; answer items of the checklist; change the severity.")(update)
     group.command("phase", help="Show the checklist; --finish ends a phase.")(phase)
+    group.command("look", help="Keep the newest observation as evidence.")(look)
     group.command("timeline", help="What happened, event by event.")(timeline)
     group.command("report", help="Write the report of the scenario; an empty field is refused.")(report)
     group.command("close", help="Close an incident that people handle.")(close)
@@ -211,6 +212,27 @@ def phase(
     if finish not in set(Phase):
         raise UsageError(f"there is no phase {finish[:40]!a}", where="--finish", allowed=", ".join(Phase))
     return _shown(responses.finish(incident, Phase(finish)), language, json=json)
+
+
+def look(
+    incident: IdArgument,
+    suite: Annotated[
+        str,
+        typer.Option("--suite", metavar="NAME", help="Whose observation; default: the newest of service and observe."),
+    ] = "",
+    config: ConfigOption = None,
+    profile: ProfileOption = None,
+    lang: LangOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Keep the newest observation as evidence: it answers what it can, also that all is well again."""
+    from ops_core.incident.triage import look_now
+
+    settings = settings_of(config, profile)
+    language = language_of(settings, lang)
+    now = clock().now()
+    response = responses_of(settings).look(incident, lambda label: look_now(settings, now, label, suite))
+    return _shown(response, language, json=json)
 
 
 def close(

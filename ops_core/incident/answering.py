@@ -62,7 +62,7 @@ class Basis:
         started_at: when it began, ISO 8601, or empty.
         cited: which evidence these three rest on.
         opened: the event of the opening.
-        seen: the looks, in the order of their attachment, our own first.
+        seen: the looks, in the order of time.
         runs: what the loop did, with the number under which it is attached.
         events: everything that was recorded.
     """
@@ -151,12 +151,13 @@ def _looked(probes: frozenset[str]) -> Callable[[Basis], Iterator[Answer]]:
 def _verified(basis: Basis) -> Iterator[Answer]:
     last = basis.seen[-1] if basis.seen else None
     if last is not None and last.look.healthy and _was_bad(basis):
-        look = last.look
+        look, shown = last.look, [one for one in last.look.evidence if not one.reason][:SHOWN_MAX]
+        told = "".join(f"; {one.id}: {one.explanation}" for one in shown)
         text = {
-            "en": f"{look.verdict}: the same checks again, {look.used_s:g} s",
-            "ko": f"{look.verdict}: 같은 검사 재실행, {look.used_s:g}초",
+            "en": f"{look.verdict}, looked again for {look.used_s:g} s{told}",
+            "ko": f"{look.verdict}, {look.used_s:g}초 동안 재관측{told}",
         }
-        yield _answer(text, (last.label, *last.cite([one.id for one in look.evidence[:SHOWN_MAX]])), look.finished_at)
+        yield _answer(text, (last.label, *last.cite([one.id for one in shown])), look.finished_at)
 
 
 def _verified_at(basis: Basis) -> Iterator[Answer]:

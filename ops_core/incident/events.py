@@ -46,6 +46,7 @@ class Kind(StrEnum):
     FINISHED = "phase_finished"
     NOTED = "noted"
     ATTACHED = "attached"
+    LOOKED = "looked"
     REPORTED = "reported"
     ISSUE = "issue"
     CHANGELOG = "changelog"

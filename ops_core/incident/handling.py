@@ -13,9 +13,10 @@ from typing import Any
 from ops_core.clock import Clock
 from ops_core.control.model import required_reason, tidy
 from ops_core.control.service import ControlPlane
-from ops_core.errors import UsageError
+from ops_core.errors import Refused, UsageError
 from ops_core.incident.events import Event, Kind, State
 from ops_core.incident.fields import UPDATE_FIELDS
+from ops_core.incident.looks import Look
 from ops_core.incident.opening import TEXT_MAX_CHARS, Told, add, ended
 from ops_core.incident.phases import Phase
 from ops_core.incident.progress import History
@@ -128,6 +129,30 @@ class Responses:
         # A conflict is told: whoever closes should have seen what was said last.
         self.incidents.close(incident_id, state, given("given", detail=fit) if fit else {})
         return self.get(incident_id)
+
+    def look(self, incident_id: str, make: Callable[[str], Look]) -> Response:
+        """Keep an observation as evidence of an incident.
+
+        Args:
+            incident_id: which one.
+            make: given the label that the look is to have, returns it.
+
+        Raises:
+            Refused: there is nothing to keep, or it is kept already, or the incident has ended.
+            StoreUnusable: it cannot be recorded.
+        """
+
+        def told(response: Response) -> Sequence[Told]:
+            look = make(f"O{len(response.looks) + 1}")
+            if any(look.run_id == one.run_id for one in response.looks):
+                raise Refused(
+                    "that observation is kept already",
+                    where=f"incident {incident_id}",
+                    next_step="look again: ops observe --suite service",
+                )
+            return [(Kind.LOOKED, {"look": look.to_json(), "by": self._actor})]
+
+        return self._add(incident_id, told)
 
     def record(self, incident_id: str, kind: Kind, data: Mapping[str, Any]) -> Response:
         """Record that a document was written, or what became of an issue.

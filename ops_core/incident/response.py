@@ -72,6 +72,7 @@ class Response:
         self.end: Event | None = None
         self.issue: Event | None = None
         self.attached: list[str] = []
+        self.looks: list[Look] = []
         self._fields: dict[str, tuple[str, int]] = {}
         self._runs = runs
         try:
@@ -105,8 +106,8 @@ class Response:
 
     @property
     def basis(self) -> Basis:
-        """What answers can rest on: our own look, those of the runs that were attached, and what was recorded."""
-        seen = [Seen(look=self.look, prefix="")] if self.look else []
+        """What answers can rest on: our own looks, those of the runs that were attached, and what was recorded."""
+        seen = [Seen(look=look, prefix="") for look in self.looks]
         histories = []
         for number, run in enumerate(self.attached, start=1):
             history = self._runs.get(run)
@@ -119,7 +120,7 @@ class Response:
             started_at=self.started_at,
             cited=self.cited,
             opened=self.events[0],
-            seen=tuple(seen),
+            seen=tuple(sorted(seen, key=lambda one: parse_instant(one.look.finished_at))),
             runs=tuple(histories),
             events=self.events,
         )
@@ -219,6 +220,7 @@ class Response:
         self.version = str(data["version"])
         self.started_at = str(data["started_at"])
         self.look: Look | None = Look.from_json(data["look"]) if data["look"] else None
+        self.looks += [self.look] if self.look else []
         self.cited: Mapping[str, Sequence[str]] = data["cited"]
         if self.started_at:
             parse_instant(self.started_at)
@@ -233,6 +235,8 @@ class Response:
             self.finished[Phase(data["phase"])] = event
         elif event.kind is Kind.ATTACHED:
             self.attached.append(data["run"])
+        elif event.kind is Kind.LOOKED:
+            self.looks.append(Look.from_json(data["look"]))
         elif event.kind is Kind.ISSUE:
             self.issue = event
         elif event.kind is Kind.CLOSED:

@@ -54,6 +54,7 @@ AUDITED: Mapping[Kind, str] = {
     Kind.FINISHED: "incident.phase_finished",
     Kind.NOTED: "incident.noted",
     Kind.ATTACHED: "incident.attached",
+    Kind.LOOKED: "incident.looked",
     Kind.REPORTED: "incident.reported",
     Kind.ISSUE: "incident.issue",
     Kind.CHANGELOG: "incident.changelog",

@@ -35,6 +35,7 @@ SENTENCES: Mapping[Kind, Text] = MappingProxyType(
             "en": "What the loop did is attached: incident {run}",
             "ko": "자동 대응 기록 연결: 인시던트 {run}",
         },
+        Kind.LOOKED: {"en": "Looked: {verdict}, {record}", "ko": "관측: {verdict}, {record}"},
         Kind.REPORTED: {"en": "Report written: {path}", "ko": "보고서 작성: {path}"},
         Kind.ISSUE: {"en": "Issue {state}: {detail}", "ko": "이슈 {state}: {detail}"},
         Kind.CHANGELOG: {"en": "Changelog entry written: {path}", "ko": "변경 이력 작성: {path}"},
@@ -67,6 +68,8 @@ def _params(event: Event, lang: str) -> dict[str, str]:
         params["answers"] = ", ".join(data["answers"])
     elif event.kind is Kind.FINISHED:
         params["phase"] = said(PHASES[Phase(data["phase"])], lang)
+    elif event.kind is Kind.LOOKED:
+        params |= {"verdict": str(data["look"]["verdict"]), "record": str(data["look"]["record"])}
     elif event.kind is Kind.CLOSED:
         why = reason_told(data["reason"], lang) if data["reason"] else ""
         params["state"] = said(ENDS[State(data["state"])], lang)

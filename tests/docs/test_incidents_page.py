@@ -22,7 +22,7 @@ def test_every_command_on_the_page_can_be_typed() -> None:
     assert lines
     for line in lines:
         words = shlex.split(line)
-        command = " ".join(words[:3])
+        command = " ".join(words[: 3 if words[1] == "incident" else 2])
         assert command in there_are, line
         assert {word for word in words if word.startswith("--")} <= there_are[command] | {"--lang"}, line
 

@@ -6,8 +6,13 @@ import json
 import pytest
 from incident_world import World, observation_of
 
+from ops_core.errors import Refused
 from ops_core.evidence import DeploymentEvidence, EvidenceRecord
-from ops_core.incident.triage import known_now
+from ops_core.incident import opening
+from ops_core.incident.handling import Responses
+from ops_core.incident.phases import Phase
+from ops_core.incident.severity import Severity
+from ops_core.incident.triage import known_now, look_now
 from ops_core.observation.record import to_plain
 from ops_core.verdict import Judged
 
@@ -95,6 +100,48 @@ def test_what_says_nothing_about_now_is_not_used(world):
     world.clock.ahead_s = 0
     (world.settings.reports_dir / "service" / "latest.json").write_text("{", encoding="utf-8")
     assert known(world).affected == ()
+
+
+def test_a_look_that_is_kept_answers_what_it_can(world):
+    """Good after one that was not: recovery is verified, with figures and time. The same one is not kept twice."""
+    observed(world, ("ready.not_ok", "web", Judged.BAD))
+    first = known(world)
+    one = opening.open_incident(
+        world.settings,
+        world.plane,
+        world.clock,
+        title="t",
+        severity=Severity.SEV2,
+        scenario=None,
+        source="hand",
+        key="",
+        affected=first.affected,
+        version="1",
+        actor="kim",
+        look=first.look,
+        cited=first.cited,
+    ).id
+    people = Responses(world.plane, world.clock, "kim")
+
+    def kept():
+        return people.look(one, lambda label: look_now(world.settings, world.clock.now(), label))
+
+    with pytest.raises(Refused, match="kept already"):
+        kept()
+    world.clock.ahead_s = 60
+    observed(world, ("ready.not_ok", "web", Judged.GOOD), ("metrics.x", "web", Judged.GOOD))
+    response = kept()
+    (verified,) = response.answers("verified")
+    assert verified.by == "evidence"
+    assert verified.cited == ("O2", "O2:ready[web]", "O2:metrics[web]")
+    assert verified.text["en"].startswith("HEALTHY")
+    assert [item.name for item in response.open_items(Phase.DIAGNOSE)] == ["trace"]
+    world.clock.ahead_s = 120
+    observed(world, ("ready.not_ok", "web", Judged.BAD))
+    assert not kept().answers("verified")
+    world.clock.ahead_s = 1000
+    with pytest.raises(Refused, match="nobody has looked"):
+        kept()
 
 
 def test_the_newest_of_the_suites_counts(world):
