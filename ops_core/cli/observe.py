@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from ops_core.cli.options import ConfigOption, JsonOption, LangOption, ProfileOption, clock, language_of, settings_of
+from ops_core.cli.options import (
+    AllowDegradedOption,
+    ConfigOption,
+    JsonOption,
+    LangOption,
+    ProfileOption,
+    clock,
+    language_of,
+    settings_of,
+)
 from ops_core.cli.output import say_json
 from ops_core.verdict import exit_code_of
 
@@ -20,6 +29,7 @@ def register(app: typer.Typer, verb: str, line: str) -> None:
 def observe(
     suite: Annotated[str, typer.Option("--suite", metavar="NAME", help="Folder under checks/.")] = "observe",
     replay: Annotated[Path | None, typer.Option("--replay", metavar="REPORT", help="Judge a recording again.")] = None,
+    allow_ready_degraded: AllowDegradedOption = False,
     config: ConfigOption = None,
     profile: ProfileOption = None,
     lang: LangOption = None,
@@ -27,6 +37,7 @@ def observe(
 ) -> int:
     """Run a suite and answer with its verdict."""
     from ops_core.clock import new_run_id
+    from ops_core.observation.launch import ALLOW_READY_DEGRADED
     from ops_core.observation.launch import observe as launch
     from ops_core.observation.record import read_report, to_plain
 
@@ -41,6 +52,7 @@ def observe(
         replay=replay,
         lang=language_of(settings, lang),
         quiet=json,
+        options=(ALLOW_READY_DEGRADED,) if allow_ready_degraded else (),
     )
     if json:
         say_json({**to_plain(launched.observation), "record": str(launched.path)})

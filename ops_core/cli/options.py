@@ -16,6 +16,9 @@ ProfileOption = Annotated[str | None, typer.Option("--profile", metavar="NAME", 
 ConfigOption = Annotated[str | None, typer.Option("--config", metavar="FILE", help="The ops.toml to use.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
 LangOption = Annotated[str | None, typer.Option("--lang", metavar="en|ko", help="Language of what is said.")]
+AllowDegradedOption = Annotated[
+    bool, typer.Option("--allow-ready-degraded", help="A documented degraded mode is good enough.")
+]
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is recorded.")]
 
 

@@ -26,6 +26,7 @@ GRACE_S = 15.0
 END_GRACE_S = 5.0
 OUTPUT_MAX_BYTES = 1 << 20
 SHOWN_LINES = 15
+ALLOW_READY_DEGRADED = "--allow-ready-degraded"
 
 
 class ObservationFailed(OpsError):
@@ -89,6 +90,7 @@ def observe(
     replay: Path | None = None,
     lang: str | None = None,
     quiet: bool = True,
+    options: Sequence[str] = (),
 ) -> Launched:
     """Run a suite to its end and read its record.
 
@@ -100,6 +102,7 @@ def observe(
         replay: judge this recording instead of looking.
         lang: language of the verdict.
         quiet: capture what pytest prints instead of showing it.
+        options: further options for pytest, such as `ALLOW_READY_DEGRADED`.
 
     Raises:
         ObservationFailed: pytest ended without a record, or did not end in time.
@@ -109,7 +112,7 @@ def observe(
         extra.append(f"--ops-lang={lang}")
     if replay is not None:
         extra.append(f"--replay={replay.absolute()}")
-    argv = command_line(settings, suite, record, extra)
+    argv = command_line(settings, suite, record, [*extra, *options])
     # What lies there from an earlier run must not be taken for what this one saw.
     record.unlink(missing_ok=True)
     limit_s = settings.budgets.total_s + GRACE_S
