@@ -148,6 +148,8 @@ def _start(folder: Path) -> int:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            # It looks for containerd and runc, which lie where only the administrator looks.
+            env={**os.environ, "PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"},
             start_new_session=True,
         )
 
