@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -36,16 +38,26 @@ def test_every_line_of_the_page_does_what_the_page_says(tmp_path: Path) -> None:
     (tmp_path / "page.sh").write_text("\n".join(lines) + "\n", encoding="utf-8")
     environ = {name: os.environ[name] for name in ("LANG", "TMPDIR") if name in os.environ}
     environ |= {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path), "TERM": "dumb"}
-    done = subprocess.run(
-        [need_program("bash"), "page.sh"], cwd=tmp_path, env=environ, timeout=LIMIT_S, check=False,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    told = re.split(r"\n?@@ \d+\n", done.stdout)
+    output = tmp_path / "output.txt"
+    with output.open("wb") as file:
+        # In a session of its own: what the page started ends with it, however it ends.
+        shell = subprocess.Popen(
+            [need_program("bash"), "page.sh"], cwd=tmp_path, env=environ, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    try:
+        shell.wait(LIMIT_S)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(shell.pid, signal.SIGKILL)
+        shell.wait()
+    said = output.read_text(encoding="utf-8")
+    told = re.split(r"\n?@@ \d+\n", said)
     assert len(told) == len(commands) + 1, told[-3:]
     wrong = [
-        f"$ {command}\n{said}"
-        for (command, shown), said in zip(commands, told, strict=False)
-        if not fits(shown, [line for line in said.strip("\n").splitlines() if line])
+        f"$ {command}\n{answer}"
+        for (command, shown), answer in zip(commands, told, strict=False)
+        if not fits(shown, [line for line in answer.strip("\n").splitlines() if line])
     ]
     assert not wrong, "\n".join(wrong)
-    assert "s3cret-word" not in done.stdout
+    assert "s3cret-word" not in said
