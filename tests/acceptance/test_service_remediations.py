@@ -12,7 +12,7 @@ import pytest
 from postgresql import program
 from support import need_program
 
-from ops_core.drill.service_layout import INGEST
+from ops_core.drill.service_layout import INGEST, REDIS
 from ops_core.drill.service_stack import GOOD_SCHEMA, ServiceStack
 from ops_core.remediation.overlay import overlaid, settings_in
 
@@ -153,6 +153,26 @@ def test_a_migration_that_comes_after_the_approval_is_another_plan(service):
         service.stack.migrate("downgrade", "-1")
         path.unlink()
         service.ops("window", "revoke", "--reason", "over")
+
+
+def test_while_redis_stays_away_the_service_runs_degraded_and_comes_back_with_it(service):
+    """Its restart fails, so the service is steadied and a person called; when Redis is back the mode is left."""
+    stack = service.stack
+    conf = stack.work_dir / "redis.conf"
+    good = conf.read_text()
+    stack.supervision.stop(REDIS)
+    conf.write_text(good + "no-such-setting yes\n")
+    said = service.ops("incident", "run", "--suite", "service", code=1)
+    assert "because of it: ingest ready.degraded" in " ".join(said.split())
+    assert "put ingest into its degraded mode (1.env.ops-degraded)" in said
+    assert stack.layout.in_force(INGEST)[1] == "1.env.ops-degraded"
+    conf.write_text(good)
+    stack.supervision.start(REDIS)
+    stack.wait(lambda: stack.answers(REDIS), "Redis does not come back")
+    said = service.ops("incident", "run", "--suite", "service")
+    assert "take ingest out of its degraded mode, back to 1.env" in said
+    stack.wait(lambda: stack.ready() == (200, "ready"), "it does not get ready")
+    assert stack.layout.in_force(INGEST)[1] == "1.env"
 
 
 def test_the_password_of_the_database_is_in_no_plan_and_no_record(service):

@@ -7,9 +7,11 @@ import pytest
 
 from ops_core.config import load_settings
 from ops_core.content import content_dir
+from ops_core.errors import CannotLook
+from ops_core.probes.migrations import declarations, script_folder
 from ops_core.remediation import CommandSays, PlanContext, PlanRefused
 from ops_core.remediation.catalogue import load_folders
-from ops_core.remediation.schema import SchemaInForce, declarations, main, schema_in_force, script_folder
+from ops_core.remediation.schema import SchemaInForce, main, schema_in_force
 from ops_core.targets import Target
 
 SHIPPED = load_folders((content_dir() / "remediations",))
@@ -82,10 +84,10 @@ def test_migrations_that_cannot_be_read_are_no_ground_to_act_on(tmp_path):
     (tmp_path / "versions").mkdir()
     (tmp_path / "versions" / "__init__.py").write_text('"""Nothing."""\n')
     assert declarations(tmp_path) == {}
-    with pytest.raises(PlanRefused, match="cannot be read"):
+    with pytest.raises(CannotLook, match="cannot be read"):
         declared(tmp_path, "revision = ")
     (tmp_path / "versions" / "other.py").write_text('revision = "2"\n')
-    with pytest.raises(PlanRefused, match="two migrations are the revision 2"):
+    with pytest.raises(CannotLook, match="two migrations are the revision 2"):
         declared(tmp_path, 'revision = "2"\n')
 
 
@@ -96,9 +98,9 @@ def test_the_folder_of_migrations_is_the_one_that_alembic_is_told(tmp_path):
         ini.write_text(f"[alembic]\nscript_location = {text}\n")
         assert script_folder(ini) == tmp_path / "migrations"
     ini.write_text("[other]\n")
-    with pytest.raises(PlanRefused, match="No section"):
+    with pytest.raises(CannotLook, match="No section"):
         script_folder(ini)
-    with pytest.raises(PlanRefused, match="No such file"):
+    with pytest.raises(CannotLook, match="No such file"):
         script_folder(tmp_path / "none.ini")
 
 
