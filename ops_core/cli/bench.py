@@ -10,14 +10,15 @@ import typer
 from ops_core.cli.options import ConfigOption, JsonOption, ProfileOption, clock, settings_of
 from ops_core.cli.output import say, say_json, say_table
 from ops_core.config import Settings
-from ops_core.errors import EXIT_DONE, EXIT_FAILED, OpsError
-from ops_core.verdict import Judged, exit_code_of
+from ops_core.errors import EXIT_FAILED, OpsError
+from ops_core.verdict import Judged, exit_code_of, verdict_of
 
 if TYPE_CHECKING:
     from ops_core.evidence import BenchEvidence
     from ops_core.observation.record import Observation
 
 SUITE = "bench"
+REGRESSED = "bench.regressed"
 WIDTH = 8
 
 
@@ -46,8 +47,11 @@ def bench(
         for one in seen.judgements
         if one.judged in (Judged.BAD, Judged.UNKNOWN)
     ]
-    # What was recorded is the new measure: that it is slower than the old one is then no finding.
-    code = exit_code_of(seen.verdict) if not record else EXIT_DONE if kept else EXIT_FAILED
+    code = exit_code_of(seen.verdict)
+    if record:
+        # What was recorded is the new measure: that it is slower than the old one is then no finding.
+        others = verdict_of(one.judged for one in seen.judgements if one.finding != REGRESSED)
+        code = exit_code_of(others) if kept else EXIT_FAILED
     if json:
         figures = {name: _plain(one) for name, one in found.items()}
         told = {"verdict": seen.verdict.value, "targets": figures, "wrong": wrong, "recorded": kept}
@@ -109,6 +113,6 @@ def _show(name: str, one: BenchEvidence) -> None:
     rows = [("median", one.median_ms, one.max_ms, one.baseline_median_ms)]
     rows.append(("p95", one.p95_ms, one.p95_max_ms, one.baseline_p95_ms))
     for label, value, limit_ms, before_ms in rows:
-        say(f"{label:<{WIDTH}}  {ms(value):>10}  limit {ms(limit_ms):>10}  baseline {ms(before_ms):>10}")
+        say(f"{label:<{WIDTH}}  {ms(value):>10}  limit {f'{limit_ms:g} ms':>10}  baseline {ms(before_ms):>10}")
     since = f", baseline of {one.baseline_at[:10]}" if one.baseline_at else ""
     say(f"{'limits':<{WIDTH}}  {one.limits_from}{since}, profile {one.profile}")
