@@ -36,6 +36,7 @@ class Fault:
         remediation: the one that the decision table has to choose.
         dependents: other targets about which something will be found, because they depend on what is broken.
         two_keys: whether that remediation needs the approval of two people, whom a rehearsal brings along.
+        left: codes that are found once that remediation has healed it, and that only a person can answer.
         curable: whether that remediation really heals it; else the end has to be an escalation.
         do: what breaks it.
         holds: how one sees that it is broken.
@@ -50,6 +51,7 @@ class Fault:
     remediation: str
     dependents: tuple[str, ...] = ()
     two_keys: bool = False
+    left: tuple[str, ...] = ()
     curable: bool = True
     do: Step[Any]
     holds: Test[Any]

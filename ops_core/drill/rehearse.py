@@ -196,10 +196,11 @@ def _problems(fault: Fault, view: IncidentView, *, healed: bool) -> Iterator[str
     if fault.curable:
         if view.remediation != fault.remediation:
             yield f"the remedy was {view.remediation}, not {fault.remediation}"
-        if view.state != RECOVERED:
-            yield f"the end was {view.state}, not {RECOVERED}"
+        end = ESCALATED if fault.left else RECOVERED
+        if view.state != end:
+            yield f"the end was {view.state}, not {end}"
         elif not healed:
-            yield "it was called recovered while the fault was still in force"
+            yield f"it was called {end} while the fault was still in force"
     elif view.state != ESCALATED:
         yield f"nothing heals it, and yet the end was {view.state}, not {ESCALATED}"
 

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from postgresql import program
 from support import need_program
 
+from ops_core.clock import SystemClock
+from ops_core.config import load_settings
+from ops_core.content import content_dir
+from ops_core.control.opening import plane_of
+from ops_core.decision.table import load_table
 from ops_core.drill.fault import RESTART, ROLLBACK_CONFIG, ROLLBACK_RELEASE
 from ops_core.drill.faults import SERVICE
 from ops_core.drill.faults_service import LOWER_LIMITS, ROLLBACK_SCHEMA
+from ops_core.drill.rehearse import environment_of, rehearse_on, see_it_healthy
 from ops_core.drill.service_layout import INGEST
 from ops_core.drill.service_stack import ServiceStack
 from ops_core.drill.work_dir import GOOD_CONFIG, GOOD_RELEASE, swap_link
+from ops_core.observation.record import read_observation
+from ops_core.report.markdown import check_citations
 
+CLOCK = SystemClock()
+TABLES = [content_dir() / "remediations" / "decisions.toml"]
+# One for what a service stands on, and one for what is deployed to it.
+ALWAYS = ("redis-stopped", "weak-secret")
 EVERY_FAULT = pytest.mark.parametrize("fault", SERVICE, ids=lambda f: f.name)
 
 
@@ -79,3 +93,44 @@ def test_a_fault_is_real_its_remedy_heals_it_and_it_can_be_withdrawn(stack, faul
     assert (stack.ready(), write(stack), write(stack, 101), read(stack)) == ((200, "ready"), 202, 413, 200)
     assert stack.layout.versions_good(INGEST)
     assert stack.schema() == "0002"
+
+
+@pytest.fixture(scope="module")
+def rehearsed(stack):
+    """The stack with its control plane, seen healthy: what a rehearsal begins with."""
+    with environment_of(stack):
+        settings = load_settings(stack.config, stack.PROFILE)
+        plane = plane_of(settings, CLOCK, "drill")
+        plane.create()
+        plane.release("a rehearsal")
+        plane.set_gate("MOCK_ONLY", "a rehearsal")
+        see_it_healthy(stack, settings, lambda _line: None)
+        yield settings, plane
+        plane.verify_chain()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param(f, id=f.name, marks=() if f.name in ALWAYS else pytest.mark.slow) for f in SERVICE],
+)
+def test_the_runbook_deals_with_a_fault(stack, rehearsed, fault):
+    """Found by the suite `service`, decided, remedied, verified by the same checks, reported with citations that hold."""
+    settings, plane = rehearsed
+    told: list[str] = []
+    done = rehearse_on(stack, fault, settings=settings, plane=plane, clock=CLOCK, say=told.append, verify_s=20)
+    assert done.problems == (), "\n".join(told)
+    view = done.view
+    assert (view.state, view.remediation) == ("escalated" if fault.left else "recovered", fault.remediation)
+    looks = [read_observation(_record(stack, one.record)) for one in view.observations]
+    assert {(one.code, one.target) for one in looks[0].findings} >= {(code, fault.target) for code in fault.findings}
+    assert {one.code for one in looks[-1].findings} == set(fault.left)
+    assert set(fault.facts) <= set(view.facts)
+    assert view.row_id == load_table(TABLES).first_match(fault.findings, fault.facts).id
+    folder = stack.reports_dir / "incidents" / view.id
+    for name in ("incident.md", "postmortem.md"):
+        check_citations((folder / name).read_text(encoding="utf-8"), view)
+
+
+def _record(stack, shown: str) -> Path:
+    path = Path(shown)
+    return path if path.is_absolute() else stack.reports_dir / path.relative_to("reports")
