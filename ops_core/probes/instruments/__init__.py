@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
@@ -15,6 +16,9 @@ from ops_core.targets import Target
 
 # Those whose methods have to be awaited; the others are the same for every probe.
 ASYNCHRONOUS = frozenset({"command", "engine", "http", "process", "redis", "sql", "sse", "tls"})
+
+# Those that open what they look at with a secret.
+WITH_SECRETS = frozenset({"redis", "sql"})
 
 
 class Secrets(Mapping[str, str]):
@@ -105,49 +109,18 @@ def _link(path: Path | None) -> tuple[str | None, bool]:
 
 def instrument(name: str, lookout: Lookout) -> Any:
     """The instrument of that name for one probe."""
-    makers: dict[str, Callable[[Lookout], Any]] = {
+    light: dict[str, Callable[[Lookout], Any]] = {
         "secrets": Secrets,
         "control": ControlInstrument,
         "deployments": DeploymentInstrument,
         "operations": OperationsInstrument,
     }
-    if name in makers:
-        return makers[name](lookout)
-    if name == "http":
-        from ops_core.probes.instruments.http import HttpInstrument
-
-        return HttpInstrument(lookout)
-    if name == "sse":
-        from ops_core.probes.instruments.sse import SseInstrument
-
-        return SseInstrument(lookout)
-    if name == "sql":
-        from ops_core.probes.instruments.sql import SqlInstrument
-
-        return SqlInstrument(lookout, Secrets(lookout))
-    if name == "redis":
-        from ops_core.probes.instruments.redis import RedisInstrument
-
-        return RedisInstrument(lookout, Secrets(lookout))
-    if name == "tls":
-        from ops_core.probes.instruments.tls import TlsInstrument
-
-        return TlsInstrument(lookout)
-    if name == "files":
-        from ops_core.probes.instruments.files import FilesInstrument
-
-        return FilesInstrument(lookout)
-    if name == "process":
-        from ops_core.probes.instruments.process import ProcessInstrument
-
-        return ProcessInstrument(lookout)
-    if name == "engine":
-        from ops_core.probes.instruments.engine import EngineInstrument
-
-        return EngineInstrument(lookout)
-    from ops_core.probes.instruments.command import CommandInstrument
-
-    return CommandInstrument(lookout)
+    if name in light:
+        return light[name](lookout)
+    # The others are imported when a probe asks for them: some bring a client library along.
+    module = importlib.import_module(f"{__name__}.{name}")
+    make = getattr(module, f"{name.capitalize()}Instrument")
+    return make(lookout, Secrets(lookout)) if name in WITH_SECRETS else make(lookout)
 
 
 class Synchronous:
