@@ -165,6 +165,7 @@ def update(
         return 0
     say(document.rstrip("\n"))
     note(f"wrote {shown(path)}")
+    _say_unsaid(response)
     _say_next(response)
     return 0
 
@@ -331,7 +332,18 @@ def _owed(update: dict[str, Any] | None) -> str:
     return f"OVERDUE since {update['due_at']}" if update["overdue"] else f"due before {update['due_at']}"
 
 
+def _say_unsaid(response: Response) -> None:
+    """What this severity has to tell and nobody has said yet."""
+    from ops_core.incident.fields import UPDATE
+
+    unsaid = [field.option for field in UPDATE[response.severity] if not response.field(field.name)[0]]
+    if unsaid:
+        note(f"not said yet  {' '.join(unsaid)}")
+
+
 def _say_next(response: Response) -> None:
+    from ops_core.incident.phases import typed
+
     if response.state.value != "open":
         return
     current, one = response.phase, response.incident.id
@@ -340,7 +352,7 @@ def _say_next(response: Response) -> None:
         return
     left = response.open_items(current)
     if left:
-        note(f'next  ops incident update {one} --answer {left[0].name}="…"')
+        note(f"next  {typed(left[0], one)}")
     else:
         note(f"next  ops incident phase {one} --finish {current.value}")
 

@@ -131,7 +131,23 @@ CHECKLIST: tuple[Item, ...] = (
         Scenario.RELEASE,
     ),
 )
+# What answers an item better than a person's word.
+_EVIDENCE = "ops observe --suite service, then ops incident look {id}"
+_TYPED = {
+    "health": _EVIDENCE,
+    "metrics": _EVIDENCE,
+    "verified": _EVIDENCE,
+    "report": "ops incident report {id}",
+    "changelog": "ops incident changelog {id} --write CHANGELOG.md",
+}
 ITEMS: dict[str, Item] = {item.name: item for item in CHECKLIST}
+
+
+def typed(item: Item, incident_id: str) -> str:
+    """What to type so that an item is answered."""
+    by_hand = f'ops incident update {incident_id} --answer {item.name}="…"'
+    better = _TYPED.get(item.name)
+    return f"{better.format(id=incident_id)}; or {by_hand}" if better else by_hand
 
 
 def items_of(phase: Phase, scenario: Scenario | None) -> tuple[Item, ...]:

@@ -17,7 +17,7 @@ from ops_core.incident.answering import Answer, Basis, Seen, answers_of, label_o
 from ops_core.incident.events import Event, Kind, State
 from ops_core.incident.fields import REPORT_FIELDS
 from ops_core.incident.looks import Look
-from ops_core.incident.phases import ITEMS, Item, Phase, items_of
+from ops_core.incident.phases import ITEMS, Item, Phase, items_of, typed
 from ops_core.incident.progress import History
 from ops_core.incident.severity import Owed, Scenario, Severity, owed
 from ops_core.incident.store import Incident
@@ -177,7 +177,7 @@ class Response:
                 f"the phase {phase.value} has open items: {', '.join(item.name for item in left)}",
                 where=where,
                 allowed="every item answered, by evidence or by a person",
-                next_step=f'ops incident update {self.incident.id} --answer {left[0].name}="…"',
+                next_step=typed(left[0], self.incident.id),
             )
 
     def check_close(self, reason: str) -> State:

@@ -10,10 +10,10 @@ from response_record import Record
 
 from ops_core.clock import isoformat
 from ops_core.config import LANGUAGES
-from ops_core.incident.documents import report_view, update_view
+from ops_core.incident.documents import issue_view, report_view, update_view
 from ops_core.incident.events import Kind
 from ops_core.incident.severity import Scenario, Severity
-from ops_core.report.render import SCENARIO, SEV_UPDATE, render_response
+from ops_core.report.render import RESPONSE_ISSUE, SCENARIO, SEV_UPDATE, render_response
 
 EXAMPLES = Path(__file__).parents[3] / "reports" / "examples" / "response"
 FOUND = {
@@ -75,6 +75,8 @@ def documents() -> dict[str, str]:
         for severity in Severity:
             view = update_view(record_of(Scenario.REDIS, severity).response)
             found[f"{lang}/update-{severity.value.lower()}.md"] = render_response(view, SEV_UPDATE, lang=lang)
+        about = issue_view(record_of(Scenario.RELEASE, Severity.SEV2).response)
+        found[f"{lang}/issue.md"] = render_response(about, RESPONSE_ISSUE, lang=lang)
         for scenario in Scenario:
             view = report_view(record_of(scenario, Severity.SEV2).response)
             found[f"{lang}/{scenario.value}.md"] = render_response(view, SCENARIO, lang=lang)
