@@ -62,7 +62,7 @@ def handle(
     from ops_core.incident.restoring import restore_due
 
     plane, story = plane_of(settings), Story(clock().monotonic, note if json else say)
-    if remediate:
+    if remediate and choice is None:
         restore_due(settings, plane=plane, clock=clock(), say=story, lang=lang, actor=actor())
     outcome = run_incident(
         settings,
