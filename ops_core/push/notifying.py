@@ -82,7 +82,7 @@ class NotifySender:
 def _heard(process: subprocess.Popen[bytes], told: bytes, timeout_s: float) -> tuple[bytes, bool]:
     """What the process said, and whether it came to its end; the time counts from when it began to send."""
     assert process.stdin is not None  # noqa: S101 - both are pipes
-    assert process.stdout is not None  # noqa: S101
+    assert process.stdout is not None  # noqa: S101 - likewise
     with contextlib.suppress(BrokenPipeError):
         process.stdin.write(told)
         process.stdin.close()
