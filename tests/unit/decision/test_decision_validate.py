@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ops_core.content import content_dir
 from ops_core.decision.problems import SHOWN_MAX, Problem, TableError
 from ops_core.decision.table import DecisionTable, Row, Severity, TableFile, load_table
-from ops_core.decision.validate import validate
+from ops_core.decision.validate import SHIPPED_FACTS, validate
 from ops_core.errors import EXIT_USAGE, ConfigError
 
 FINDINGS = {"health.not_ok": "checks/check_health.py:7", "health.slow": "checks/check_health.py:12"}
@@ -72,7 +72,7 @@ ONE_FILE = {
     "an unknown fact": (
         DOWN + SLOW + row("failover", '["health.slow"]', 'given = ["db.failed_over"]\n'),
         'shipped.toml:15: row "failover" is given the fact "db.failed_over", which nothing reports',
-        'declare it at the top of your file, facts = ["…"], or use one of: config.unproven, release.unproven',
+        f'declare it at the top of your file, facts = ["…"], or use one of: {", ".join(sorted(SHIPPED_FACTS))}',
     ),
     "a misspelt fact": (
         DOWN + SLOW + row("new", '["health.slow"]', 'given = ["release.unprove"]\n'),

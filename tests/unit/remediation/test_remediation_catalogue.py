@@ -27,6 +27,19 @@ PLAN = (
 )
 CONTEXT = PlanContext(target=Target(name="core-api"))
 
+SHIPPED = (
+    "enter_degraded_mode",
+    "halt_rollout",
+    "leave_degraded_mode",
+    "lower_limits",
+    "restart_service",
+    "restore_limits",
+    "rollback_config",
+    "rollback_image",
+    "rollback_release",
+    "rollback_schema",
+)
+
 
 def module(folder, file="own.py", name="own_verb", body=None):
     folder.mkdir(exist_ok=True)
@@ -45,7 +58,7 @@ def broken(folder, text):
 def test_the_shipped_remediations_are_there():
     """The verbs that the shipped decision table names exist."""
     found = load_folders((content_dir() / "remediations",))
-    assert found.names() == ("restart_service", "rollback_config", "rollback_release")
+    assert found.names() == SHIPPED
 
 
 def test_nothing_of_a_module_stays_behind_under_a_public_name():
@@ -62,7 +75,7 @@ def test_an_own_remediation_replaces_the_shipped_one_of_its_name(tmp_path):
     own = module(tmp_path / "remediations", name="restart_service")
     found = load_folders((own.parent, content_dir() / "remediations"))
     assert found.get("restart_service").where.startswith(f"{own}:")
-    assert found.names() == ("restart_service", "rollback_config", "rollback_release")
+    assert found.names() == SHIPPED
     assert found.get("restart_service").plan(CONTEXT).steps[0].argv == ("true",)
 
 
