@@ -78,7 +78,11 @@ def heads_of(declared: Mapping[str, Declared]) -> tuple[str, ...]:
 def _declared(file: Path) -> Declared | None:
     try:
         with file.open("rb") as opened:
-            tree = ast.parse(opened.read(FILE_MAX_BYTES), filename=str(file))
+            text = opened.read(FILE_MAX_BYTES + 1)
+        if len(text) > FILE_MAX_BYTES:
+            # What stands behind the cut might take back what stands before it.
+            raise CannotLook(f"a migration cannot be read: it is larger than {FILE_MAX_BYTES} bytes", where=str(file))
+        tree = ast.parse(text, filename=str(file))
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         said = getattr(error, "strerror", None) or getattr(error, "msg", None) or str(error)
         raise CannotLook(f"a migration cannot be read: {said}", where=str(file)) from None
