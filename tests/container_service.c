@@ -40,6 +40,7 @@ int main(int count, char **words) {
     if (bind(server, (void *)&at, sizeof at) || listen(server, 16)) { printf("error: port %s\n", port); return 4; }
     for (;;) {
         struct pollfd wait = {.fd = server, .events = POLLIN};
+        if (sick == 1) { printf("error: sick\n"); sick = 2; }
         if (!silent) printf("heartbeat %s\n", version ? version : "?");
         if (poll(&wait, 1, 200) <= 0) continue;
         int s = accept(server, NULL, NULL);

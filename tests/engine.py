@@ -63,12 +63,23 @@ class TestEngine:
         """A client of it."""
         return Engine(self.socket)
 
-    def run(self, image: str, *, env: Sequence[str] = (), start: bool = True, **host: Any) -> str:
+    def run(
+        self,
+        image: str,
+        *,
+        env: Sequence[str] = (),
+        labels: Mapping[str, str] | None = None,
+        start: bool = True,
+        tty: bool = False,
+        **host: Any,
+    ) -> str:
         """Start a container of an image, on the host's network and with a free port; returns its name."""
         name = f"c-{secrets.token_hex(4)}"
         body = {
             "Image": f"service:{image}",
             "Env": [f"PORT={free_port()}", f"{MARK}={os.environ.get(MARK, 'none')}", *env],
+            "Labels": dict(labels or {}),
+            "Tty": tty,
             "HostConfig": {"NetworkMode": "host", **host},
         }
         self.client.ask("POST", f"/containers/create?name={name}", body, limit_s=60)

@@ -23,7 +23,7 @@ class ContainerEvidence(Evidence):
         ports: as `docker ps` writes them.
         project: its Compose project, and `neighbours` the containers of that with their status.
         log_lines: how many lines there were within `log_window_s`.
-        log_errors: how many of them tell an error since the last start; `log_errors_all` before that too.
+        log_errors: how many of them tell an error of what runs now, or ran last; `log_errors_all` of all before it too.
         log_excerpt: the first of those since the last start.
         log_cut: the log was longer than what is read.
         log_problem: why there is no log to read.
@@ -66,7 +66,7 @@ class ContainerEvidence(Evidence):
         if self.state == "missing":
             return f"container {self.name}: the engine has none of that name"
         text = f"container {self.name}: {self.state}"
-        if self.health != "none":
+        if self.health != "none" and self.state == "running":
             text += f", {self.health}"
             text += f" ({self.health_said})" if self.health_said and self.health == "unhealthy" else ""
         if self.state in {"exited", "dead", "restarting"}:

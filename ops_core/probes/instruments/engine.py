@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import aclosing
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from ops_core.clock import Clock, SystemClock
@@ -31,6 +31,7 @@ LINE_MAX_CHARS = 4096
 EXCERPTS_MAX = 5
 EXCERPT_MAX_CHARS = 300
 HEARTBEAT_WINDOW_S = 60.0
+SETTLING = timedelta(seconds=1)
 ERROR_PATTERN = r"(?i)error|fatal|panic|traceback"
 # "0 errors" and `error=null` tell that there are none.
 _NO_ERROR = re.compile(
@@ -128,7 +129,8 @@ class EngineInstrument:
         pattern = _pattern(target, "error_pattern", ERROR_PATTERN)
         log, cut, problem = await self._log(socket, found, LOG_WINDOW_S)
         told = [(at, line) for at, line in log if pattern.search(line) and not _NO_ERROR.search(line)]
-        now = [line for at, line in told if at >= found.started_at[:26]]
+        begun = _begun(found)
+        now = [line for at, line in told if at >= begun]
         return {
             "log_window_s": LOG_WINDOW_S,
             "log_lines": len(log),
@@ -221,6 +223,18 @@ def _instant(text: str) -> datetime | None:
         return datetime.fromisoformat(_FRACTION.sub(r"\1", text))
     except ValueError:
         return None
+
+
+def _begun(found: Container) -> str:
+    """From when on its log tells of what runs now, in the engine's spelling; of a container that ended, all of it does.
+
+    The engine notes the start when the process may already have said something, and reads what the last one said when
+    that may already have ended: in the middle between the two is neither.
+    """
+    ended, started = _instant(found.finished_at), _instant(found.started_at)
+    if not found.running or ended is None or started is None or started <= ended:
+        return ""
+    return (ended + min(SETTLING, (started - ended) / 2)).strftime("%Y-%m-%dT%H:%M:%S.%f")
 
 
 def _pattern(target: Target, name: str, default: str) -> re.Pattern[str]:
