@@ -128,6 +128,7 @@ def update(
     answer: Annotated[
         list[str] | None, typer.Option("--answer", metavar="ITEM=TEXT", help="Answer an item; may be repeated.")
     ] = None,
+    outbox: Annotated[bool, typer.Option("--outbox", help="Put it into the outbox as well.")] = False,
     config: ConfigOption = None,
     profile: ProfileOption = None,
     lang: LangOption = None,
@@ -160,11 +161,16 @@ def update(
     from ops_core.incident.documents import write_update
 
     path, document = write_update(settings, response, language, note)
+    message = None
+    if outbox:
+        from ops_core.push.outbox import queue_update
+
+        message = queue_update(plane_of(settings), document, actor())
     if json:
-        say_json({**_told(response, language), "file": str(path), "text": document})
+        say_json({**_told(response, language), "file": str(path), "message": message, "text": document})
         return 0
     say(document.rstrip("\n"))
-    note(f"wrote {shown(path)}")
+    note(f"wrote {shown(path)}" + (f"; waits in the outbox as {message}" if message else ""))
     _say_unsaid(response)
     _say_next(response)
     return 0

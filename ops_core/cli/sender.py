@@ -29,7 +29,9 @@ def status(config: ConfigOption = None, profile: ProfileOption = None, json: Jso
 
 
 def enable(
-    channel: Annotated[str, typer.Option("--channel", metavar="NAME", help="CONSOLE_ONLY, TELEGRAM_ONLY or NOTIFY_ONLY.")],
+    channel: Annotated[
+        str, typer.Option("--channel", metavar="NAME", help="CONSOLE_ONLY, TELEGRAM_ONLY or NOTIFY_ONLY.")
+    ],
     reason: ReasonOption,
     config: ConfigOption = None,
     profile: ProfileOption = None,

@@ -27,6 +27,7 @@ from ops_core.errors import Refused, UsageError
 PENDING, SENDING, SENT, FAILED, UNKNOWN, WITHDRAWN = "PENDING", "SENDING", "SENT", "FAILED", "UNKNOWN", "WITHDRAWN"
 BODY_MAX_UNITS = 4096  # UTF-16 code units: that is how the Bot API counts
 WAITING_MAX = 1000
+CUT = "\n\n[…]"
 LISTED_MAX = 200
 APPRISE = "apprise"
 DETAIL_MAX_CHARS = 300
@@ -147,6 +148,27 @@ def find(found: Transaction, message_id: str) -> Message:
     if not rows:
         raise UsageError(f"there is no message {tidy(message_id, '?')!r}", where="outbox", next_step=LIST_COMMAND)
     return rows[0]
+
+
+def queue_update(plane: ControlPlane, document: str, by: str) -> str:
+    """Put an update about an incident into the outbox, and return the message's id.
+
+    It waits there like every message: it leaves with a live fire, or not at all. What is longer than a message may be
+    is cut where a paragraph ends, and says so.
+
+    Args:
+        plane: the control plane.
+        document: the update as it was written for people.
+        by: who gave it.
+
+    Raises:
+        Refused: the outbox is full.
+        StoreUnusable: the store cannot be changed.
+    """
+    text = document.strip()
+    while len(f"{text}{CUT}".encode("utf-16-le")) // 2 > BODY_MAX_UNITS:
+        text = text.rpartition("\n\n")[0] or text[: len(text) // 2]
+    return add_message(plane, text if text == document.strip() else text + CUT, by)
 
 
 def messages(found: Transaction, limit: int = LISTED_MAX) -> tuple[Message, ...]:

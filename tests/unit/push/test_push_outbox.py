@@ -50,6 +50,19 @@ def test_messages_wait_in_the_order_in_which_they_came(plane, world):
         assert [message.id for message in messages(found)] == ids[::-1]
 
 
+@pytest.mark.parametrize("paragraphs", [1, 40])
+def test_an_update_waits_as_one_message_that_fits(plane, world, paragraphs):
+    """Whole where it fits; else whole paragraphs and a mark that there is more."""
+    document = "\n\n".join(f"{number} " + "\N{CROSS MARK}가" * 100 for number in range(paragraphs))
+    message = outbox.queue_update(plane, document, "kim")
+    with plane.snapshot() as found:
+        (waiting,) = outbox.pending(found)
+    body = waiting.body
+    assert (waiting.id, waiting.created_by) == (message, "kim")
+    assert len(body.encode("utf-16-le")) // 2 <= 4096
+    assert body == document if paragraphs == 1 else (body.endswith("\n\n[…]") and body.startswith("0 "))
+
+
 def test_an_offer_holds_the_oldest_messages_and_no_more_than_a_window_may(plane, world):
     """What does not fit into this window waits for the next one."""
     with plane.transaction() as change:
