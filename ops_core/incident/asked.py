@@ -33,7 +33,7 @@ class Asked:
         if observation.verdict is Verdict.HEALTHY:
             return True
         judged = {judgement.nodeid: judgement.judged for judgement in observation.judgements}
-        return bool(self.others) and all(judged.get(nodeid) is Judged.GOOD for nodeid in self.own)
+        return all(judged.get(nodeid) is Judged.GOOD for nodeid in self.own)
 
 
 def asked_again(look: Look, decision: Mapping[str, Any], target: str | None, leaves: Sequence[str]) -> Asked:
