@@ -128,7 +128,7 @@ class PayloadEvidence(Evidence):
 
     Attributes:
         what: "body" or "batch"; `limit` is in bytes or in items, and one more was announced.
-        sent_bytes: how much of it was really sent before the answer came.
+        sent_bytes: its size; who refuses it early is not sent all of it.
         code: what the answer calls the reason, such as PAYLOAD_TOO_LARGE.
     """
 

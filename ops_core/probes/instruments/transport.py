@@ -161,12 +161,15 @@ class FreshConnections:
             connection = h11.Connection(our_role=h11.CLIENT, max_incomplete_event_size=HEADERS_MAX_BYTES)
             head = h11.Request(method=request.method, target=request.target, headers=request.headers)
             writer.write(connection.send(head))
-            async for part in _parts(request.content):
-                writer.write(connection.send(h11.Data(data=part)))
+            if isinstance(request.content, bytes) and len(request.content) > READ_BYTES:
+                event = await _send_until_answered(connection, reader, writer, request.content)
+            else:
+                async for part in _parts(request.content):
+                    writer.write(connection.send(h11.Data(data=part)))
+                    await writer.drain()
+                writer.write(connection.send(h11.EndOfMessage()))
                 await writer.drain()
-            writer.write(connection.send(h11.EndOfMessage()))
-            await writer.drain()
-            event = await _final_answer(connection, reader)
+                event = await _final_answer(connection, reader)
             split.answered_ms = (self._now() - started) * 1000
         except BaseException:
             writer.close()
@@ -272,6 +275,33 @@ async def _parts(content: bytes | AsyncIterable[bytes]) -> AsyncIterator[bytes]:
             yield part
     elif content:
         yield content
+
+
+async def _send_until_answered(
+    connection: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, content: bytes
+) -> Any:
+    """Send a large body in parts and listen meanwhile: who refuses it early is not sent the rest.
+
+    Whoever sends on gets a reset for an answer, because the other side has closed with bytes unread.
+    """
+    import h11
+
+    answer = asyncio.ensure_future(_final_answer(connection, reader))
+    try:
+        for start in range(0, len(content), READ_BYTES):
+            writer.write(connection.send(h11.Data(data=content[start : start + READ_BYTES])))
+            drained = asyncio.ensure_future(writer.drain())
+            await asyncio.wait({drained, answer}, return_when=asyncio.FIRST_COMPLETED)
+            drained.cancel()
+            # What became of sending does not matter where an answer came; where none did, reading says why.
+            await asyncio.gather(drained, return_exceptions=True)
+            if answer.done():
+                return answer.result()
+        writer.write(connection.send(h11.EndOfMessage()))
+        return await answer
+    finally:
+        answer.cancel()
+        await asyncio.gather(answer, return_exceptions=True)
 
 
 async def _final_answer(connection: Any, reader: asyncio.StreamReader) -> Any:

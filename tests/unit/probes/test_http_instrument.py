@@ -235,3 +235,42 @@ def test_failures_on_our_side_are_not_the_targets() -> None:
     assert describe_failure(OSError("Multiple exceptions: [Errno 111] a, [Errno 99] b"))[0] == "connection refused"
     with pytest.raises(KeyError):
         describe_failure(KeyError("x"))
+
+
+def test_who_refuses_a_large_body_early_is_understood_and_not_sent_the_rest(lookout: Lookout, serve: Serve) -> None:
+    """The answer counts although the server closed with most of the body unread: no reset is taken for it."""
+
+    def refuse(c: Connection) -> None:
+        c.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        c.read_request()
+        c.send(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 4\r\nConnection: close\r\n\r\nmuch")
+
+    server = serve(refuse)
+    seen = asyncio.run(HttpInstrument(lookout).post(server.url(), content=b" " * (16 << 20)))
+    assert (seen.status, seen.error, seen.body_excerpt) == (413, None, "much")
+
+
+@pytest.mark.parametrize("behaviour", ["resets", "closes_at_once"])
+def test_who_ends_a_large_body_without_a_word_is_told_so(lookout: Lookout, serve: Serve, behaviour: str) -> None:
+    """What reading says counts, whatever became of sending."""
+    server = serve(getattr(hostile, behaviour))
+    seen = asyncio.run(HttpInstrument(lookout).post(server.url(), content=b" " * (16 << 20)))
+    assert seen.status is None
+    assert seen.error in {"connection reset", "closed without an answer"}
+
+
+def test_a_large_body_arrives_whole(lookout: Lookout, serve: Serve) -> None:
+    """Sent in parts, with its length, to its last byte."""
+    body, got = bytes(range(256)) * 1024, bytearray()
+
+    def take(c: Connection) -> None:
+        head, _, first = c.read_request().partition(b"\r\n\r\n")
+        assert f"content-length: {len(body)}".encode() in head.lower()
+        got.extend(first)
+        while len(got) < len(body):
+            got.extend(c.socket.recv(65_536))
+        c.send(hostile.OK)
+
+    seen = asyncio.run(HttpInstrument(lookout).post(serve(take).url(), content=body))
+    assert seen.status == 200
+    assert bytes(got) == body
