@@ -8,7 +8,7 @@ import pytest
 from postgresql import program
 from support import need_program
 
-from ops_core.clock import SystemClock
+from ops_core.clock import SystemClock, parse_instant
 from ops_core.config import load_settings
 from ops_core.content import content_dir
 from ops_core.control.opening import plane_of
@@ -20,6 +20,10 @@ from ops_core.drill.rehearse import environment_of, rehearse_on, see_it_healthy
 from ops_core.drill.service_layout import INGEST
 from ops_core.drill.service_stack import ServiceStack
 from ops_core.drill.work_dir import GOOD_CONFIG, GOOD_RELEASE, swap_link
+from ops_core.incident.documents import write_report
+from ops_core.incident.handling import Responses, Saying
+from ops_core.incident.opening import attach, open_incident
+from ops_core.incident.severity import Scenario, Severity
 from ops_core.observation.record import read_observation
 from ops_core.report.markdown import check_citations
 
@@ -79,6 +83,15 @@ SYMPTOMS = {
 }
 
 
+# The report that the runbook asks for, and what only people know of it.
+SCENARIOS = {
+    "database-stopped": (Scenario.DATABASE, "follow_up"),
+    "redis-stopped": (Scenario.REDIS, "follow_up"),
+    "overload": (Scenario.OVERLOAD, "capacity"),
+}
+RELEASED = (Scenario.RELEASE, "rollback_record")
+
+
 @EVERY_FAULT
 def test_a_fault_is_real_its_remedy_heals_it_and_it_can_be_withdrawn(stack, fault):
     """Each fault does what it is named for, goes by the remediation in the catalogue, done by hand, and leaves nothing."""
@@ -129,6 +142,43 @@ def test_the_runbook_deals_with_a_fault(stack, rehearsed, fault):
     folder = stack.reports_dir / "incidents" / view.id
     for name in ("incident.md", "postmortem.md"):
         check_citations((folder / name).read_text(encoding="utf-8"), view)
+    report = scenario_report(settings, plane, fault, view)
+    sections = [line.removeprefix("## ") for line in report.splitlines() if line.startswith("## ")]
+    assert sections[:4] == ["Impact", "Root cause", "Mitigation", "Recovery check"]
+    assert view.id in report
+
+
+def scenario_report(settings, plane, fault, view) -> str:
+    """What people write of it: the loop's incident is attached, and they say only what no evidence can tell."""
+    scenario, last = SCENARIOS.get(fault.name, RELEASED)
+    opened = open_incident(
+        settings,
+        plane,
+        CLOCK,
+        title=fault.description["en"],
+        severity=Severity.SEV2,
+        scenario=scenario,
+        source="hand",
+        key="",
+        affected=["/api/ingest"],
+        version="v1",
+        actor="drill",
+        started_at=parse_instant(view.opened_at),
+    )
+    attach(plane, CLOCK, opened.id, view.id, actor="drill")
+    told = {
+        "impact.users": "nobody real",
+        "cause.confirmed": fault.name,
+        "mitigation.risk": "none",
+        last: "a rehearsal",
+    }
+    if fault.left:
+        # The last look is not good as long as something is left for a person, so it verifies nothing.
+        looked = {"impact.period": "one minute", "verification.figures": "ready again", "verification.at": "just now"}
+        told.update(looked)
+    responses = Responses(plane, CLOCK, "drill")
+    responses.update(opened.id, Saying(answers=told))
+    return write_report(settings, responses.get(opened.id), "en", lambda _line: None)[1]
 
 
 def _record(stack, shown: str) -> Path:
