@@ -18,7 +18,7 @@ VERBS: dict[str, str] = {
     "metrics": "Show availability, error budget and recovery of a week or month.",
     "report": "Write the weekly or monthly report.",
     "rollout": "Run a command while the error budget permits it.",
-    "drill": "Break the embedded stack for real, and run the whole way.",
+    "drill": "Break a stack for real, and run the whole way.",
     "estop": "Show, engage or release the emergency stop.",
     "gate": "Show or set the execution gate.",
     "window": "Show, request or revoke the window for one real run.",
