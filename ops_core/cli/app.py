@@ -9,7 +9,7 @@ import typer
 
 VERBS: dict[str, str] = {
     "observe": "Look at every target at once and say what is wrong.",
-    "runtime-health": "Ask one service whether it is alive and ready; needs no ops.toml.",
+    "runtime-health": "Ask one service whether it is alive and ready.",
     "bench": "Ask the service a few times and say how quick it is.",
     "decide": "Say what an observation means: cause, severity, remedy.",
     "remediate": "Plan a remedy; apply it if the guard allows.",
