@@ -38,6 +38,8 @@ def rollback_schema(context: PlanContext) -> Plan:
             "en": f"take the schema of {target.name} back from {found.revision} to {found.before}",
             "ko": f"{target.name}의 스키마를 {found.revision}에서 {found.before}(으)로 롤백",
         },
+        # The migration is still there, and not carried out any more.
+        leaves=("schema.behind",),
         two_keys=True,
     )
 

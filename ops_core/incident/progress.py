@@ -304,11 +304,20 @@ class History:
             twice = len(self.rounds) > 1 and not self._left(self.rounds[-2].look)
             return self._not_seen(current) if twice else self._look_again()
         if self.by_hand:
-            return self._close(State.ESCALATED, reason("by_hand", remediation=self.by_hand, codes=_codes(look)))
+            return self._after_choice(look)
         worked = sum(one.armed for one in self.rounds[:-1])
         if worked >= ROUNDS_MAX:
             return self._close(State.ESCALATED, reason("rounds_over", rounds=worked, codes=_codes(look)))
         return Next(act=Act.DECIDE)
+
+    def _after_choice(self, look: Look) -> Next:
+        """Whoever chose a remediation gets it and nothing else: what it brings about on purpose is no failure of it."""
+        before = {(bad.code, bad.target) for bad in self.rounds[0].look.bad}
+        solved = [one for one in self.attempts if one.stage is Stage.SOLVED and one.plan]
+        on_purpose = {(code, one.target) for one in solved if one.plan for code in one.plan.leaves}
+        if not look.unseen and on_purpose.difference(before).issuperset(self._left(look)):
+            return self._close(State.RECOVERED, reason("on_purpose", codes=_codes(look)))
+        return self._close(State.ESCALATED, reason("by_hand", remediation=self.by_hand, codes=_codes(look)))
 
     def _not_seen(self, current: Round) -> Next:
         codes = _listed([f"{u.code}[{u.target}]" if u.target else u.code for u in current.look.unseen])

@@ -75,6 +75,10 @@ REASONS: Mapping[str, Text] = MappingProxyType(
             "en": "{remediation} was all that was asked for; still bad: {codes}",
             "ko": "{remediation}만 요청되었습니다. 여전히 비정상: {codes}",
         },
+        "on_purpose": {
+            "en": "what is left is so on purpose: {codes}",
+            "ko": "남은 항목은 의도된 상태입니다: {codes}",
+        },
         "still_bad": {
             "en": "{remediation} did not help: {codes}",
             "ko": "{remediation}(으)로 해결되지 않았습니다: {codes}",

@@ -122,6 +122,19 @@ def test_a_rollout_that_was_halted_stays_halted_although_what_is_out_is_bad(worl
     assert outcome.view.undo.outcome == "available"
 
 
+def test_what_is_left_on_purpose_is_no_failure(world):
+    """A service that says that it is degraded is what was asked for; anything else that is bad is told."""
+    chosen = {"choice": Choice(remediation="enter_degraded_mode", target="web")}
+    left = ("ready.degraded", "web", Judged.BAD)
+    world.script = [[("ready.degraded", "web", Judged.GOOD)], [left]]
+    outcome = world.run(**chosen)
+    assert (outcome.outcome, outcome.exit_code) == ("recovered", 0)
+    assert "on purpose: ready.degraded[web]" in " ".join(world.said)
+    world.run(choice=Choice(remediation="leave_degraded_mode", target="web"))
+    world.script = [[left], [left, ("guard.open", "web", Judged.BAD)]]
+    assert world.run(**chosen).outcome == "escalated"
+
+
 def test_what_does_not_exist_cannot_be_chosen(world):
     """Nothing is opened for a name that nobody knows."""
     with pytest.raises(UsageError, match="no remediation"):
