@@ -9,6 +9,7 @@ watches the first thread: the acts do everything there.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import importlib
@@ -25,6 +26,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Iterator
@@ -130,6 +132,14 @@ class Ready:
         pid = self.start(site, words, code=code, go=True)
         return self.heard(site, self.ask(do="wait", pid=pid))
 
+    def type(self, words: tuple[str, ...], cwd: Path, environ: dict[str, str]) -> Told:
+        """Run a command in any folder to its end."""
+        with tempfile.TemporaryDirectory(prefix="typed-") as told:
+            out, err = Path(told, "out"), Path(told, "err")
+            asked = {"cwd": str(cwd), "environ": environ, "words": words, "out": str(out), "err": str(err)}
+            code = self.ask(do="wait", pid=self.ask(do="start", code="", go=True, **asked))
+            return Told(code=code, out=out.read_text("utf-8", "replace"), err=err.read_text("utf-8", "replace"))
+
     def trace(self, site: Site, words: tuple[str, ...] | None, *, code: str = "", kill: Point | None = None) -> Killed:
         """Run a command under strace, and kill it at a point; where it never comes there, it runs to its end."""
         pid = self.start(site, words, code=code, go=False)
@@ -161,6 +171,26 @@ class Ready:
         if not line:
             raise AssertionError("the process that forks has ended")
         return int(line)
+
+
+_SHARED: list[Ready] = []
+_TYPING = threading.Lock()
+
+
+def typed(words: tuple[str, ...], cwd: Path, environ: dict[str, str]) -> Told | None:
+    """Run `ops` in a fork of one process that all tests share: most of what a start costs is its imports.
+
+    None while another thread waits for a command: the caller starts a process of its own then.
+    """
+    if not _TYPING.acquire(blocking=False):
+        return None
+    try:
+        if not _SHARED:
+            _SHARED.append(Ready().__enter__())
+            atexit.register(_SHARED[0].__exit__)
+        return _SHARED[0].type(words, cwd, environ)
+    finally:
+        _TYPING.release()
 
 
 def log_of(site: Site) -> Path:

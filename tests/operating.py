@@ -126,7 +126,21 @@ class Site:
         return {**kept, "OPS_CONFIG": str(self.root / "ops.toml")}
 
     def ops(self, *words: str, code: int | None = 0, stdin: str = "", timeout_s: float = 60.0) -> Told:
-        """Type `ops …`; fails when it ends with another exit code than `code`."""
+        """Type `ops …`; fails when it ends with another exit code than `code`.
+
+        Without anything to read it is a fork of a process that has imported `ops` already.
+        """
+        from tests.killing import typed
+
+        told = None if stdin else typed(tuple(map(str, words)), self.root, self.environ)
+        if told is None:
+            told = self._ops(words, stdin, timeout_s)
+        if code is not None and told.code != code:
+            raise AssertionError(f"ops {' '.join(words)}: exit {told.code}\n{told.out}{told.err}")
+        return told
+
+    def _ops(self, words: tuple[str, ...], stdin: str, timeout_s: float) -> Told:
+        """A process of its own, from its start."""
         done = subprocess.run(
             [*OPS, *words],
             cwd=self.root,
@@ -137,10 +151,7 @@ class Site:
             timeout=timeout_s,
             check=False,
         )
-        told = Told(code=done.returncode, out=done.stdout, err=done.stderr)
-        if code is not None and told.code != code:
-            raise AssertionError(f"ops {' '.join(words)}: exit {told.code}\n{told.out}{told.err}")
-        return told
+        return Told(code=done.returncode, out=done.stdout, err=done.stderr)
 
     def key(self, person: str) -> Path:
         """The file of a person's private key."""

@@ -1,4 +1,7 @@
-"""The command `ops` as a person types it: real processes, real files, exit codes and messages."""
+"""The command `ops` as a person types it: real processes, real files, exit codes and messages.
+
+Repositories are made, and wrong things typed, by forks of a process that has imported `ops` already: they are many.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,33 @@ from pathlib import Path
 import pytest
 
 from ops_core.cli.app import VERBS
+from tests.killing import typed
+from tests.operating import Told
 
 OPS = [sys.executable, "-c", "from ops_core.cli import run; run()"]
 
 
+def environ() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if not k.startswith("OPS_")}
+
+
 def ops(*args: str, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("OPS_")}
     return subprocess.run(
-        [*OPS, *args], cwd=cwd, env={**clean, **(env or {})}, capture_output=True, text=True, timeout=90
+        [*OPS, *args], cwd=cwd, env={**environ(), **(env or {})}, capture_output=True, text=True, timeout=90
     )
+
+
+def forked(*args: str, cwd: Path) -> Told:
+    """`ops`, without the start of an interpreter."""
+    told = typed(args, cwd, environ())
+    assert told is not None
+    return told
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    done = ops("init", "mine", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = forked("init", "mine", cwd=tmp_path)
+    assert done.code == 0, done.err
     return tmp_path / "mine"
 
 
@@ -191,9 +206,9 @@ def test_bad_input_is_a_message_not_a_traceback(repository: Path, args: list[str
     """Whatever is typed wrong: a message, the right exit code, and the same in JSON."""
     (repository / "damaged.json").write_text('{"runbook": {"schema": 1, ')
     (repository / "wrong.json").write_text('{"schema": 1, "id": 7}')
-    done = ops(*args, cwd=repository)
-    assert (done.returncode, said in done.stderr, "Traceback" in done.stderr) == (code, True, False), done.stderr
-    document = json.loads(ops(*args, "--json", cwd=repository).stdout)
+    done = forked(*args, cwd=repository)
+    assert (done.code, said in done.err, "Traceback" in done.err) == (code, True, False), done.err
+    document = forked(*args, "--json", cwd=repository).json()
     assert document["exit_code"] == code
 
 
