@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 
 from ops_core.drill import injectors as by
@@ -42,6 +43,11 @@ def downgrade() -> None:
 def stopped(stack: ServiceStack, service: str) -> None:
     """A server is stopped, in good order."""
     stack.supervision.stop(service)
+
+
+def killed(stack: ServiceStack, service: str) -> None:
+    """A process is killed (SIGKILL)."""
+    stack.supervision.signal(service, signal.SIGKILL)
 
 
 def migrated(stack: ServiceStack, _service: str) -> None:
@@ -137,6 +143,16 @@ SERVICE = (
         dependents=(INGEST,),
         remediation=RESTART,
         do=stopped,
+        holds=gone,
+    ),
+    Fault(
+        name="ingest-killed",
+        stack=ServiceStack,
+        service=INGEST,
+        description={"en": "the service is killed (SIGKILL)", "ko": "서비스가 강제 종료됨 (SIGKILL)"},
+        findings=("live.not_ok", "ready.not_ok"),
+        remediation=RESTART,
+        do=killed,
         holds=gone,
     ),
     Fault(

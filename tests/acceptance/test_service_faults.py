@@ -74,6 +74,7 @@ def by_hand(stack, fault):
 SYMPTOMS = {
     "database-stopped": lambda s: (s.ready(), write(s), read(s)) == ((503, "degraded"), 503, 503),
     "redis-stopped": lambda s: (s.ready(), write(s), read(s)) == ((503, "degraded"), 202, 200),
+    "ingest-killed": lambda s: (s.status(), read(s), write(s)) == (0, 0, 0),
     "ingest-bad-release": lambda s: (s.status(), read(s), write(s)) == (500, 500, 202),
     "bad-migration": lambda s: (s.ready(), write(s), read(s), s.schema()) == ((503, "unready"), 500, 500, "0003"),
     "wrong-database-port": lambda s: (s.ready(), read(s), s.schema()) == ((503, "degraded"), 503, "0002"),
