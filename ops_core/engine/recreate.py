@@ -74,8 +74,21 @@ def _host_config(raw: Mapping[str, Any]) -> dict[str, Any]:
         if mount.get("Type") == "volume" and mount.get("Name") and mount.get("Destination") not in bound
     ]
     host["Binds"] = [*(host.get("Binds") or ()), *binds]
+    if host.get("Mounts"):
+        host["Mounts"] = [_with_source(one, raw) for one in host["Mounts"]]
     host.pop("ContainerIDFile", None)
     return host
+
+
+def _with_source(asked: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A mount as it was asked for; where a volume without a name was, the one that came of it, with what is in it."""
+    made = (
+        mount["Name"]
+        for mount in raw.get("Mounts") or ()
+        if mount.get("Type") == "volume" and mount.get("Name") and mount.get("Destination") == asked.get("Target")
+    )
+    name = None if asked.get("Source") or asked.get("Type") != "volume" else next(made, None)
+    return dict(asked) if name is None else {**asked, "Source": name}
 
 
 def _endpoints(container: Container) -> dict[str, dict[str, Any]]:

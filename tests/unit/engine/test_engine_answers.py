@@ -194,6 +194,15 @@ def test_volumes_and_limits_go_along() -> None:
     assert host["Memory"] == 64
 
 
+def test_a_mount_without_a_name_keeps_its_volume() -> None:
+    """A volume that was asked for by its target alone goes along by name; what has a source stays as it is."""
+    bind = {"Type": "bind", "Source": "/etc", "Target": "/etc"}
+    asked = [{"Type": "volume", "Target": "/data", "ReadOnly": True}, bind, {"Type": "tmpfs", "Target": "/tmp"}]
+    host = body_of(container_of(described(HostConfig={"Mounts": asked})), OLD_IMAGE, "shop:1")["HostConfig"]
+    assert host["Mounts"] == [{**asked[0], "Source": "v1"}, *asked[1:]]
+    assert host["Binds"] == ["/srv:/srv:ro"]
+
+
 def test_networks_are_what_was_asked_for() -> None:
     """The first one with its fixed address; aliases but the container's own id; the others are connected later."""
     container = container_of(described())
