@@ -141,14 +141,18 @@ def take(settings: Settings, plane: ControlPlane, clock: Clock, told: Notificati
 
 
 def pending(found: Transaction) -> list[tuple[str, str]]:
-    """The incidents that are to be looked at, each with the suite; what was asked for first comes first."""
-    told = _latest(found)
-    return [(incident, suite) for incident, (action, suite) in told.items() if action == LOOK_WANTED]
+    """The incidents that are to be looked at, each with the suite; what was asked for first comes first.
+
+    A look that has begun answers what was asked for before it, not what is asked for while it is under way.
+    """
+    last = _latest(found, (LOOK_WANTED, LOOK_BEGUN))
+    return [(incident, suite) for incident, (action, suite) in last.items() if action == LOOK_WANTED]
 
 
 def cut_off(found: Transaction) -> list[str]:
     """The incidents whose look has begun and not ended: for whoever knows that nobody is at it."""
-    return [incident for incident, (action, _suite) in _latest(found).items() if action == LOOK_BEGUN]
+    last = _latest(found, (LOOK_BEGUN, LOOK_ENDED))
+    return [incident for incident, (action, _suite) in last.items() if action == LOOK_BEGUN]
 
 
 def suites_of(settings: Settings) -> tuple[str, ...]:
@@ -267,12 +271,10 @@ def _still_firing(found: Transaction, incident: str) -> bool:
     return bool(marks[TAKEN] - marks[OVER])
 
 
-def _latest(found: Transaction) -> dict[str, tuple[str, str]]:
-    """By incident the last that was recorded about its look, and the suite, in the order in which that was recorded."""
+def _latest(found: Transaction, actions: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """By incident the last of these that was recorded about its look, and the suite, in the order of the record."""
     audit = schema.audit
-    wanted = select(audit.c.action, audit.c.subject, audit.c.detail).where(
-        audit.c.action.in_([LOOK_WANTED, LOOK_BEGUN, LOOK_ENDED])
-    )
+    wanted = select(audit.c.action, audit.c.subject, audit.c.detail).where(audit.c.action.in_(actions))
     told: dict[str, tuple[str, str]] = {}
     for row in found.execute(wanted.order_by(audit.c.seq.desc()).limit(ROWS_MAX)):
         told.setdefault(row.subject, (row.action, str(json.loads(row.detail).get("suite", ""))))

@@ -233,6 +233,20 @@ def test_a_look_that_was_cut_off_is_told_and_not_taken_again(world: World) -> No
     assert [event.data["text"] for event in events(world, first.incident)[1:]] == [CUT_OFF]
 
 
+def test_an_alert_during_a_look_gets_a_look_of_its_own(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked for while a look is under way may be what that look came too early to see: it waits behind it."""
+    first = taking(world, sent(alert()))
+
+    def looking(_settings: object, **_given: object) -> IncidentOutcome:
+        assert taking(world, sent(alert("SlowP95"))).look == "queued"
+        raise Refused("seen enough")
+
+    monkeypatch.setattr("ops_core.incident.loop.run_incident", looking)
+    assert look_next(world.settings, world.plane, world.clock)["left"] == 1
+    with world.plane.snapshot() as found:
+        assert pending(found) == [(first.incident, "observe")]
+
+
 def test_without_looks_it_waits_for_a_person(world: World) -> None:
     """Where the profile says so."""
     settings = replace(world.settings, alerts=replace(world.settings.alerts, observe=False))
