@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from ops_core.engine.answers import BESIDE, DRAFT, Container
 from ops_core.engine.asking import Engine, EngineRefused
@@ -18,6 +19,8 @@ from ops_core.errors import OpsError
 # The engine waits for the container's own stop timeout before it kills.
 ACT_S = 590.0
 NO_RESTART = "no"
+# A draft has its own name only when it is complete: who finds it by that name may rely on its networks.
+MAKING = f"{DRAFT}-making"
 
 
 class NotThere(OpsError):
@@ -49,22 +52,24 @@ def draft(engine: Engine, name: str, image: str) -> str:
         image: the id of the image.
     """
     current = _found(engine, name)
-    left_over = engine.find(name + DRAFT)
-    if left_over is not None:
-        if left_over.state != "created":
+    for left_over in (engine.find(name + DRAFT), engine.find(name + MAKING)):
+        if left_over is not None and left_over.state != "created":
             raise NotThere(
                 f"{left_over.name} exists and is {left_over.state}: it is not a draft of ours",
                 where=str(engine.path),
                 next_step="see what it is, then rename or remove it",
             )
-        engine.ask("DELETE", f"/containers/{left_over.id}")
+        if left_over is not None:
+            engine.ask("DELETE", f"/containers/{left_over.id}")
     wanted = engine.image(image)
     if wanted is None:
         raise NotThere(f"the engine has no image {image[:12]}", where=str(engine.path))
     body = body_of(current, engine.image(current.image_id) or {}, reference_of(wanted, image, like=current.image))
-    made: dict[str, Any] = engine.ask("POST", f"/containers/create?name={name}{DRAFT}", body, limit_s=ACT_S)
+    made: dict[str, Any] = engine.ask("POST", f"/containers/create?name={name}{MAKING}", body, limit_s=ACT_S)
     for network, endpoint in further_networks(current).items():
-        engine.ask("POST", f"/networks/{network}/connect", {"Container": made["Id"], "EndpointConfig": endpoint})
+        told = {"Container": made["Id"], "EndpointConfig": endpoint}
+        engine.ask("POST", f"/networks/{quote(network, safe='')}/connect", told)
+    engine.ask("POST", f"/containers/{made['Id']}/rename?name={name}{DRAFT}")
     return f"{name}{DRAFT} is made from {body['Image']}"
 
 

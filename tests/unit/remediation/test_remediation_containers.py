@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from engine import TestEngine, shared_engine
@@ -100,6 +101,30 @@ def test_a_swap_that_was_cut_off_is_finished(engine: TestEngine) -> None:
     acting.swap(engine.client, name, old.id)
     acting.swap(engine.client, name, old.id)
     assert engine.find(name).id == old.id
+
+
+class _CutOff(Engine):
+    """An engine that is gone as soon as a network is to be connected."""
+
+    def ask(self, method: str, path: str, *given: object, **named: Any) -> Any:
+        if path == "/networks/back%20%2F%20net/connect":
+            raise EngineUnanswered("it is gone")
+        return super().ask(method, path, *given, **named)
+
+
+def test_a_draft_that_was_cut_off_is_not_taken_for_one(engine: TestEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made, but not yet on all of its networks: it has no draft's name, so it is made anew and not put in force."""
+    name = engine.run("sick", start=False)
+    monkeypatch.setattr(acting, "further_networks", lambda _container: {"back / net": {}})
+    with pytest.raises(EngineUnanswered):
+        acting.draft(_CutOff(engine.socket), name, engine.images["good"])
+    assert engine.client.find(name + DRAFT) is None
+    half = engine.find(name + acting.MAKING)
+    monkeypatch.undo()
+    acting.draft(engine.client, name, engine.images["good"])
+    assert engine.find(name + DRAFT).image_id == engine.images["good"]
+    assert engine.client.inspect(half.id) is None
+    assert engine.client.find(name + acting.MAKING) is None
 
 
 def test_nobody_is_removed_who_is_no_draft(engine: TestEngine) -> None:
