@@ -31,6 +31,7 @@ __all__ = ["Act", "Attempt", "Event", "History", "Kind", "Next", "Round", "Stage
 
 ROUNDS_MAX = 3
 LOOKS_MAX = 30
+CHOICE_LOOKS_MAX = 6
 DECISIONS_MAX = 20
 CANDIDATES_MAX = 3
 CODES_SHOWN_MAX = 20
@@ -317,6 +318,9 @@ class History:
         on_purpose = {(code, one.target) for one in solved if one.plan for code in one.plan.leaves}
         if not look.unseen and on_purpose.difference(before).issuperset(self._left(look)):
             return self._close(State.RECOVERED, reason("on_purpose", codes=_codes(look)))
+        if any(one.armed for one in self.attempts) and len(self.rounds) <= CHOICE_LOOKS_MAX:
+            # Nothing may have been bad before, so nothing was waited for: what was restarted gets a while to be there.
+            return self._look_again()
         return self._close(State.ESCALATED, reason("by_hand", remediation=self.by_hand, codes=_codes(look)))
 
     def _not_seen(self, current: Round) -> Next:

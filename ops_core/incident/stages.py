@@ -37,6 +37,7 @@ from ops_core.targets import dependencies_in
 from ops_core.verdict import Verdict
 
 POLL_PAUSE_S = 0.2
+SETTLE_PAUSE_S = 1.0
 # How long what failed because of a target gets to come back after it.
 DEPENDENTS_S = 20.0
 Observe = Callable[..., Launched]
@@ -81,6 +82,8 @@ class Stages:
 
     def look(self, incident: Incident, history: History) -> None:
         """Look at everything again."""
+        if history.by_hand and len(history.rounds) > 1:
+            self.clock.sleep(min(SETTLE_PAUSE_S, self.verify_s))
         look, _ = self._whole_look(history.next_label(), VERIFICATION, history.affected())
         if not history.acted and not look.healthy:
             look = dataclasses.replace(look, purpose=DETECTION)

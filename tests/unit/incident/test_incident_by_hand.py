@@ -122,6 +122,18 @@ def test_a_rollout_that_was_halted_stays_halted_although_what_is_out_is_bad(worl
     assert outcome.view.undo.outcome == "available"
 
 
+def test_what_was_restarted_gets_a_while_to_be_there(world):
+    """Nothing was bad, so nothing is waited for but the service itself: it is looked at again, a bounded number of times."""
+    away = [("ready.not_ok", "web", Judged.BAD)]
+    world.script = [[("ready.not_ok", "web", Judged.GOOD)], away, away, [("ready.not_ok", "web", Judged.GOOD)]]
+    chosen = Choice(remediation="restart_service", target="web")
+    assert world.run(choice=chosen).outcome == "recovered"
+    looks = world.looks
+    world.script = [[("ready.not_ok", "web", Judged.GOOD)], *[away] * 20]
+    assert world.run(choice=chosen).outcome == "escalated"
+    assert world.looks - looks < 10
+
+
 def test_what_is_left_on_purpose_is_no_failure(world):
     """A service that says that it is degraded is what was asked for; anything else that is bad is told."""
     chosen = {"choice": Choice(remediation="enter_degraded_mode", target="web")}
@@ -131,7 +143,7 @@ def test_what_is_left_on_purpose_is_no_failure(world):
     assert (outcome.outcome, outcome.exit_code) == ("recovered", 0)
     assert "on purpose: ready.degraded[web]" in " ".join(world.said)
     world.run(choice=Choice(remediation="leave_degraded_mode", target="web"))
-    world.script = [[left], [left, ("guard.open", "web", Judged.BAD)]]
+    world.script = [[left], *[[left, ("guard.open", "web", Judged.BAD)]] * 12]
     assert world.run(**chosen).outcome == "escalated"
 
 
@@ -273,7 +285,7 @@ def test_the_way_back_belongs_to_what_was_approved(keyed):
     keyed.ask()
     keyed.approve("lee", "park")
     bad = [("guard.open", "web", Judged.BAD)]
-    keyed.script = [bad] * 3
+    keyed.script = [bad] * 12
     outcome = keyed.choose()
     assert (outcome.outcome, keyed.cut) == ("escalated", [])
     assert outcome.view.undo.outcome == "done"
