@@ -103,12 +103,6 @@ def remember_good(
     """
     good_release, good_config, good_schema, good_image = read_last_good(location_of(settings), target.name, KINDS)
     recorded = []
-    if schema is not None and (good_schema is None or good_schema.name != schema):
-        _mark(settings, target, clock, "schema", schema, hashlib.sha256(schema.encode()).hexdigest())
-        recorded.append(f"schema {schema}")
-    if image is not None and (good_image is None or good_image.digest != image):
-        _mark(settings, target, clock, "image", image[:IMAGE_NAME_CHARS], image)
-        recorded.append(f"image {image[:IMAGE_NAME_CHARS]}")
     for kind, link, known in (
         ("release", target.release_link, good_release),
         ("config", target.config_link, good_config),
@@ -123,6 +117,13 @@ def remember_good(
         if known is None or (known.name, known.digest) != (version.name, digest):
             _mark(settings, target, clock, kind, version.name, digest)
             recorded.append(f"{kind} {version.name}")
+    # Last: a store of an earlier program takes no such kinds, and keeps what it does take all the same.
+    if schema is not None and (good_schema is None or good_schema.name != schema):
+        _mark(settings, target, clock, "schema", schema, hashlib.sha256(schema.encode()).hexdigest())
+        recorded.append(f"schema {schema}")
+    if image is not None and (good_image is None or good_image.digest != image):
+        _mark(settings, target, clock, "image", image[:IMAGE_NAME_CHARS], image)
+        recorded.append(f"image {image[:IMAGE_NAME_CHARS]}")
     return recorded
 
 

@@ -1,7 +1,9 @@
 """Configurations for a while: what is planned, what is written, and when they are over."""
 
+import contextlib
 import dataclasses
 import hashlib
+import sqlite3
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -17,6 +19,7 @@ from ops_core.config import load_settings
 from ops_core.content import content_dir
 from ops_core.control.deployments import digest_of, remember_good
 from ops_core.control.service import ControlPlane
+from ops_core.errors import OpsError
 from ops_core.evidence import DeploymentEvidence
 from ops_core.remediation import PlanRefused, ProcessState
 from ops_core.remediation.catalogue import load_folders
@@ -190,6 +193,20 @@ def test_a_temporary_configuration_is_never_taken_for_good(world):
     assert DeploymentEvidence(**fields, config="1.env.ops-degraded", config_good="1.env").facts == ("degraded.on",)
     found = DeploymentEvidence(**fields, config="2.env.ops-degraded.ops-lowered", config_good="1.env").facts
     assert found == ("config.unproven", "limits.lowered", "degraded.on")
+
+
+def test_a_store_of_an_earlier_program_takes_what_it_knows(world):
+    """It has no word for a schema: that is told, and the configuration that is in force is remembered all the same."""
+    (world.root / "2.env").write_text(CONFIG)
+    (world.root / "current.env").unlink()
+    (world.root / "current.env").symlink_to("2.env")
+    with contextlib.closing(sqlite3.connect(world.settings.control_store, isolation_level=None)) as store:
+        store.execute("PRAGMA writable_schema = ON")
+        changed = "UPDATE sqlite_master SET sql = replace(sql, ?, '') WHERE name = 'good_version'"
+        assert store.execute(changed, (", 'schema', 'image'",)).rowcount == 1
+    with pytest.raises(OpsError, match="contradicts"):
+        remember_good(world.settings, world.target, SystemClock(), "rev1", "a" * 64)
+    assert world.plane.last_good("ingest", "config").name == "2.env"
 
 
 @pytest.mark.parametrize("reached", range(4), ids=["nothing", "written", "drafted", "swapped"])
