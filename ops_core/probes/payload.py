@@ -14,7 +14,7 @@ from ops_core.targets import Target
 SENT_MAX_BYTES = 32 << 20
 KEY_HEADER = "X-API-Key"
 JSON_TYPE = {"Content-Type": "application/json"}
-# Where the guard is off, nothing of it is to be kept: no text column and no JSON column of PostgreSQL takes this.
+# Where the guard is off, nothing of it is to be kept: no column of text or jsonb of PostgreSQL takes this.
 UNSTORABLE = {"runbook_probe": "\0"}
 CODE_MAX_CHARS = 80
 
