@@ -22,7 +22,7 @@ def test_a_body_of_one_byte_more_is_sent_and_holds_nothing(look, serve):
 
 
 def test_a_batch_of_one_item_more_is_sent_and_no_item_can_be_kept(look, serve):
-    """Each holds what no column of text or JSON takes; the key goes along and stands in nothing that is seen."""
+    """Each holds what no column of text or jsonb takes; the key goes along and stands in nothing that is seen."""
     service = Service()
     fields = {"ingest_url": serve(service).url("/api/ingest"), "batch_items_max": 3, "ingest_key": "API_KEY"}
     seen = look("oversized_batch", {"API_KEY": KEY}, **fields)
