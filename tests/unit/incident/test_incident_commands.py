@@ -2,12 +2,10 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
-OPS = [sys.executable, "-m", "ops_core.cli"]
+from tests.killing import typed as in_a_fork
 
 
 @pytest.fixture
@@ -23,12 +21,10 @@ def ops(root):
     def typed(*words, code=0):
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         environ = {**kept, "OPS_CONFIG": str(root / "ops.toml")}
-        done = subprocess.run(
-            [*OPS, "incident", *words], cwd=root, env=environ, capture_output=True, text=True, timeout=60, check=False
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return json.loads(done.stdout) if "--json" in words else done.stdout + done.stderr
+        done = in_a_fork(("incident", *words), root, environ)
+        assert done.code == code, done.out + done.err
+        assert "Traceback" not in done.err
+        return json.loads(done.out) if "--json" in words else done.out + done.err
 
     return typed
 
