@@ -93,8 +93,14 @@ def rulings(settings: Settings, plane: ControlPlane, clock: Clock, targets: Sequ
     """What the error budgets of these targets say now; of all targets, if none is named.
 
     Raises:
-        UsageError: there is no such target.
+        UsageError: there is no such target, or none at all: a rollout without a budget would be one that nobody knows.
     """
+    if not settings.targets:
+        raise UsageError(
+            "there is no target whose error budget could be asked",
+            where=f"[profiles.{settings.profile}.targets]",
+            allowed="at least one target",
+        )
     wanted = [settings.target(name).name for name in dict.fromkeys(targets)]
     days = settings.slo.budget_days
     found = figures(settings, plane, clock, days_until(clock.now(), days, settings.slo.zone))

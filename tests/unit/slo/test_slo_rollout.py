@@ -77,6 +77,15 @@ def test_a_spent_budget_refuses(tmp_path):
     assert run(world, targets=["search"]).ended.exit_code == 0
 
 
+def test_without_a_target_there_is_no_budget(tmp_path):
+    """Nothing is known to be left where nothing is looked at."""
+    world = watched(tmp_path, NOW)
+    world.settings = replace(world.settings, targets=())
+    with pytest.raises(UsageError, match="no target"):
+        run(world)
+    assert not done(world)
+
+
 def test_a_budget_that_nobody_knows_refuses(tmp_path):
     """Without observations nothing is left to spend: unknown is not good."""
     world = World(tmp_path, NOW, zone="UTC")
