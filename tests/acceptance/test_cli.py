@@ -212,6 +212,15 @@ def test_bad_input_is_a_message_not_a_traceback(repository: Path, args: list[str
     assert document["exit_code"] == code
 
 
+@pytest.mark.parametrize(
+    "args", [["gate", "status"], ["observe", "--lang", "fr"], ["doctor", "--json"], ["no-such-verb"]]
+)
+def test_a_fork_says_what_a_started_process_says(repository: Path, args: list[str]) -> None:
+    """Exit code, output and errors are the same, so that most tests can do without the start."""
+    started, told = ops(*args, cwd=repository), forked(*args, cwd=repository)
+    assert (told.code, told.out, told.err) == (started.returncode, started.stdout, started.stderr)
+
+
 def test_help_names_every_verb(tmp_path: Path) -> None:
     """`ops --help` lists the verbs in full and the exit codes, and works where there is no configuration."""
     done = ops("--help", cwd=tmp_path, env={"COLUMNS": "80"})
