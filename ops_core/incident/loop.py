@@ -6,10 +6,11 @@ The loop asks `progress` what comes next, has `stages` do it, and asks again. It
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from ops_core.budget import RECOVER_S
 from ops_core.clock import Clock, isoformat, parse_instant
@@ -127,6 +128,7 @@ def run_incident(
         if choice is not None:
             stages.catalogue.get(choice.remediation)
             settings.target(choice.target)
+            _give_up(stages, choice)
         elif remediate:
             gone_on = _unfinished(stages)
             if gone_on is not None:
@@ -274,6 +276,23 @@ def _unfinished(stages: Stages) -> IncidentOutcome | None:
     return None
 
 
+def _give_up(stages: Stages, choice: Choice) -> None:
+    """End what others left open: its plan was made for what was there before somebody chose otherwise."""
+    for incident in stages.incidents.unfinished(stages.settings.profile, stages.suite):
+        if incident.state is State.OPEN:
+            stages.say(words.say("resumed", stages.lang, id=incident.id))
+            _interrupt(
+                stages, incident, words.reason("superseded", remediation=choice.remediation, target=choice.target)
+            )
+            _handle(stages, incident, remediate=True)
+
+
+def _interrupt(stages: Stages, incident: Incident, why: Mapping[str, Any]) -> None:
+    """Look what became of what was begun, so that the record says it, and do nothing else for its sake."""
+    stages.settle(incident, History(stages.incidents.events(incident.id)))
+    stages.close(incident, State.INTERRUPTED, why)
+
+
 def _too_old(stages: Stages, incident: Incident) -> bool:
     last = stages.incidents.events(incident.id)[-1]
     return stages.clock.now() - parse_instant(last.at) > timedelta(seconds=RECOVER_S)
@@ -283,10 +302,7 @@ def _resume(stages: Stages, incident: Incident) -> IncidentOutcome:
     if incident.state is State.OPEN:
         stages.say(words.say("resumed", stages.lang, id=incident.id))
         if _too_old(stages, incident):
-            # What was begun is looked at, so that the record says what became of it. Nothing else is done for its sake.
-            stages.settle(incident, History(stages.incidents.events(incident.id)))
-            why = words.reason("too_old", minutes=f"{RECOVER_S / 60:g}")
-            stages.close(incident, State.INTERRUPTED, why)
+            _interrupt(stages, incident, words.reason("too_old", minutes=f"{RECOVER_S / 60:g}"))
         else:
             stages.incidents.append(incident.id, Kind.INTERRUPTED, {"reason": words.reason("crashed")})
     return _handle(stages, incident, remediate=True)

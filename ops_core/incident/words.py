@@ -63,6 +63,10 @@ REASONS: Mapping[str, Text] = MappingProxyType(
             "en": "it was left alone for more than {minutes} minutes: what was seen then says nothing about now",
             "ko": "{minutes}분 넘게 중단되어 있었습니다. 당시의 관측으로는 현재를 판단할 수 없습니다",
         },
+        "superseded": {
+            "en": "{remediation} of {target} was chosen meanwhile: what was planned before is not gone on with",
+            "ko": "그 사이 {target}에 {remediation}이(가) 선택되어, 이전에 계획된 조치는 이어서 진행하지 않습니다",
+        },
         "unplanned": {
             "en": "{remediation} cannot be planned: {detail}",
             "ko": "{remediation} 계획을 세울 수 없습니다: {detail}",

@@ -10,8 +10,9 @@ from support import sampled
 from ops_core.budget import RECOVER_S
 from ops_core.control.service import ControlPlane
 from ops_core.errors import UsageError
-from ops_core.incident.loop import incident_view, list_incidents
+from ops_core.incident.loop import Choice, incident_view, list_incidents
 from ops_core.incident.progress import State
+from ops_core.incident.store import Incidents
 from ops_core.remediation.plan import Plan
 from ops_core.remediation.runner import StepState
 
@@ -52,6 +53,22 @@ def cut_at(count, *, after):
             yield seen
         except Cut:
             seen.append("cut")
+
+
+def test_what_was_left_open_is_not_gone_on_with_behind_a_choice(world):
+    """Cut off with a plan; somebody chooses another remediation; whoever comes next does not bring the old plan back."""
+    with cut_at(8, after=True) as seen:
+        world.run()
+    assert seen[-1] == "cut"
+    (left,) = list_incidents(world.plane, world.clock)
+    assert left.state is State.OPEN
+    assert any(event.kind == "planned" for event in Incidents(world.plane, world.clock, "t").events(left.id))
+    world.run(choice=Choice(remediation="restart_service", target="web"))
+    view = incident_view(world.settings, world.plane, world.clock, left.id)
+    assert view.state == "interrupted"
+    assert all("restart_service" in text for text in render_all(view)[:1])
+    assert {one.state for one in list_incidents(world.plane, world.clock)}.isdisjoint({State.OPEN})
+    assert world.in_force() == "2.env"
 
 
 @pytest.mark.parametrize(
