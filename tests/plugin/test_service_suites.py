@@ -55,6 +55,13 @@ NOT_LOGGED = {"id-unlogged": (Service(), {}, {ID: BAD})}
 JUDGED = {ALIVE, READY, NOT_DEGRADED, ERRORS, LATENCY, TRAFFIC, ID, BODY, BATCH, THERE, STRONG_ENOUGH, ROOM}
 
 
+class Flaky(Service):
+    """Answers every other request of the benchmark with an error."""
+
+    def _answer(self, path: str, content: bytes) -> tuple[int, object]:
+        return (500, {}) if len(self.heads) % 2 else super()._answer(path, content)
+
+
 def add(project: Project, serve: Serve, name: str, service: Service, **fields: object) -> None:
     """A target for everything that a service without a database is asked about."""
     log = Path(f"{name}.log")
@@ -137,6 +144,7 @@ def test_the_benchmark_judges_limits_and_baseline(project: Project, serve: Serve
         "quick": (Service(), {}, {"median_ms": 500, "p95_ms": 900}, (GOOD, GOOD, GOOD)),
         "slow": (Service(), slow, None, (BAD, BAD, SKIPPED)),
         "failing": (Service(bench=(500, {})), {}, None, (UNKNOWN, UNKNOWN, UNKNOWN)),
+        "failing-at-times": (Flaky(), {}, None, (UNKNOWN, UNKNOWN, UNKNOWN)),
         "damaged": (Service(), {}, [], (GOOD, GOOD, UNKNOWN)),
     }
     folder = project.root / "reports" / "bench"

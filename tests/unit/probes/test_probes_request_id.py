@@ -46,13 +46,14 @@ def test_an_id_that_is_lost_is_seen_to_be_lost(asked, log):
 
 
 def test_a_log_that_is_rotated_meanwhile_is_followed(asked, log):
-    """The new file is read from its beginning."""
+    """The new file is read from its beginning, also where it is longer already than the old one was."""
 
     def rotating(sent_id):
         log.rename(log.with_suffix(".1"))
+        log.write_text(f"{sent_id}\n{'what came behind it' * 100}\n")
         return sent_id
 
-    assert asked(Service(log=log, echo=rotating)).logged
+    assert asked(Service(echo=rotating)).logged
 
 
 def test_a_log_that_cannot_be_read_leaves_what_the_answer_carries(asked, tmp_path):
