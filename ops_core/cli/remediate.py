@@ -13,7 +13,7 @@ from ops_core.cli.estop import plane_of
 from ops_core.cli.options import ConfigOption, JsonOption, LangOption, ProfileOption, language_of, settings_of
 from ops_core.cli.output import say, say_json
 from ops_core.config import Settings
-from ops_core.errors import EXIT_DONE, EXIT_FAILED, EXIT_FINDINGS, OpsError
+from ops_core.errors import EXIT_DONE, EXIT_FAILED, EXIT_FINDINGS, OpsError, UsageError
 
 if TYPE_CHECKING:
     from ops_core.decision.match import Decision
@@ -59,6 +59,14 @@ def remediate(
         # What was seen a while ago is no ground to act on: the incident loop looks first.
         from ops_core.cli.incident import handle
 
+        if target is not None or report is not None:
+            # It would act on whatever it finds then, which is not what was asked for.
+            raise UsageError(
+                "with --apply it looks again and acts on what it finds, at every target",
+                where="--apply",
+                allowed="ops remediate --apply, or a remediation by its name for one target",
+                next_step=f"ops remediate NAME --target {target or 'NAME'} --apply",
+            )
         return handle(settings, suite=suite, remediate=True, lang=language, json=json)
     return _show(settings, report, suite, target, lang=language, json=json)
 

@@ -18,10 +18,10 @@ def root(tmp_path):
 
 @pytest.fixture
 def ops(root):
-    def typed(*words, code=0):
+    def typed(*words, code=0, verb="incident"):
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         environ = {**kept, "OPS_CONFIG": str(root / "ops.toml")}
-        done = in_a_fork(("incident", *words), root, environ)
+        done = in_a_fork((verb, *words), root, environ)
         assert done.code == code, done.out + done.err
         assert "Traceback" not in done.err
         return json.loads(done.out) if "--json" in words else done.out + done.err
@@ -112,3 +112,10 @@ def test_what_cannot_be_is_told(ops):
     assert "the checklist is not done" in ops("close", one, code=2)
     assert ops("close", one, "--reason", "false alarm", "--json")["state"] == "closed"
     assert "has ended" in ops("close", one, "--reason", "again", code=2)
+
+
+@pytest.mark.parametrize("words", [("--target", "web"), ("reports/observe/latest.json",)], ids=["target", "report"])
+def test_what_would_act_on_more_than_was_named_is_refused(ops, root, words):
+    """`--apply` looks again and acts on whatever it finds, so it takes neither one target nor what was seen before."""
+    assert "at every target" in ops(*words, "--apply", code=64, verb="remediate")
+    assert not (root / "reports").exists()
