@@ -50,7 +50,8 @@ def _step(target: str, found: SchemaInForce, act: str, old: str, new: str) -> St
     module = (sys.executable, "-P", "-m", "ops_core.remediation.schema")
     return Step(
         name=f"{act} {old} to {new}"[:120],
-        argv=(*module, act, *about),
+        # What was read and approved is what is run: the file is part of the plan.
+        argv=(*module, act, *about, "--sha256", found.digest),
         timeout_s=STEP_S,
         outcome=CommandSays(argv=(*module, "at", *about), yes=True),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ FILE_MAX_BYTES = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Declared:
-    """What a migration says of itself. `before` is None where it follows none, or several."""
+    """What a migration says of itself. `before` is None where it follows none, or several; `digest` is of its bytes."""
 
     revision: str
     before: str | None
@@ -30,6 +31,7 @@ class Declared:
     reversible: bool
     data_safe: bool
     where: str
+    digest: str
 
 
 def script_folder(ini: Path) -> Path:
@@ -100,6 +102,7 @@ def _declared(file: Path) -> Declared | None:
         reversible=said.get("reversible") is True,
         data_safe=said.get("data_safe") is True,
         where=str(file),
+        digest=hashlib.sha256(text).hexdigest(),
     )
 
 

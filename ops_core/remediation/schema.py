@@ -1,11 +1,12 @@
 """The schema of a target's database: which revision is in force, what it declares of itself, and one step either way.
 
     python -P -m ops_core.remediation.schema ACT --config FILE --profile NAME --target NAME --from REVISION --to OTHER
+                                             --sha256 DIGEST
 
 ACT is `at`, `downgrade` or `upgrade`. A migration is read as text and never imported: what it declares has to stand
 there as a literal. The step itself is `python -m alembic downgrade -1` (or `upgrade +1`), run only while exactly the
-revision that was planned for is in force. The password is in no argument: it is read where the configuration says, and
-handed on in the environment.
+revision that was planned for is in force, and its file is what it was then. The password is in no argument: it is read
+where the configuration says, and handed on in the environment.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class SchemaInForce:
         reversible: whether it declares that its downgrade takes back all that it did.
         data_safe: whether it declares that nobody loses data by that.
         where: its file.
+        digest: SHA-256 of its file: what two people approve is what stands in it.
     """
 
     config: Path
@@ -52,6 +54,7 @@ class SchemaInForce:
     reversible: bool
     data_safe: bool
     where: str
+    digest: str
 
 
 def schema_in_force(settings: Settings, target: Target) -> SchemaInForce:
@@ -90,6 +93,7 @@ def schema_in_force(settings: Settings, target: Target) -> SchemaInForce:
         reversible=found.reversible,
         data_safe=found.data_safe,
         where=found.where,
+        digest=found.digest,
     )
 
 
@@ -127,6 +131,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("act", choices=("at", "downgrade", "upgrade"))
     for name in ("config", "profile", "target", "from", "to"):
         parser.add_argument(f"--{name}", required=True, dest=f"{name}_")
+    parser.add_argument("--sha256", default="")
     asked = parser.parse_args(arguments)
     try:
         settings = load_settings(Path(asked.config_), asked.profile_)
@@ -143,7 +148,22 @@ def main(arguments: Sequence[str]) -> int:
     if now != asked.from_:
         sys.stderr.write(f"planned for {asked.from_}: nothing was done\n")
         return 2
+    if not _as_planned(target, asked.from_ if asked.act == "downgrade" else asked.to_, asked.sha256):
+        sys.stderr.write("its migration is not what it was when this was planned: nothing was done\n")
+        return 2
     return _alembic(settings, target, asked.act)
+
+
+def _as_planned(target: Target, revision: str, digest: str) -> bool:
+    """Whether the file of a revision is still the one that the step was planned for."""
+    if target.migrations is None:
+        return False
+    try:
+        found = declarations(script_folder(target.migrations)).get(revision)
+    except CannotLook as error:
+        sys.stderr.write(f"{error.what}\n")
+        return False
+    return found is not None and found.digest == digest
 
 
 def _alembic(settings: Settings, target: Target, act: str) -> int:

@@ -17,7 +17,14 @@ from ops_core.targets import Target
 SHIPPED = load_folders((content_dir() / "remediations",))
 TARGET = Target(name="ingest")
 FOUND = SchemaInForce(
-    config=Path("/w/ops.toml"), profile="p", revision="0003", before="0002", reversible=True, data_safe=True, where="f"
+    config=Path("/w/ops.toml"),
+    profile="p",
+    revision="0003",
+    before="0002",
+    reversible=True,
+    data_safe=True,
+    where="f",
+    digest="d" * 64,
 )
 ROLLOUT = Target(
     name="ingest",
@@ -112,13 +119,14 @@ def test_the_plan_is_one_step_back_and_one_forth_and_needs_two_keys():
     (step,), (back,) = plan.steps, plan.undo
     assert step.argv[3:] == (
         "ops_core.remediation.schema", "downgrade", "--config", "/w/ops.toml", "--profile", "p", "--target", "ingest",
-        "--from", "0003", "--to", "0002",
+        "--from", "0003", "--to", "0002", "--sha256", "d" * 64,
     )  # fmt: skip
     assert isinstance(step.outcome, CommandSays)
     assert step.outcome.argv[4] == "at"
-    assert (back.argv[4], back.argv[-3:]) == ("upgrade", ("0002", "--to", "0003"))
+    assert (back.argv[4], back.argv[-5:-2]) == ("upgrade", ("0002", "--to", "0003"))
     assert "--from" in back.argv
     assert plan.digest == planned(FOUND).digest
+    assert plan.digest != planned(dataclasses.replace(FOUND, digest="e" * 64)).digest
     assert type(plan).from_json(plan.to_json()) == plan
 
 
@@ -145,6 +153,30 @@ def test_a_database_that_nobody_can_ask_is_not_migrated(tmp_path):
     about = ["--config", str(settings.path), "--profile", "default", "--target", "ingest", "--from", "2", "--to", "1"]
     assert main(["at", *about]) == 127
     assert main(["downgrade", *about]) == 127
+
+
+@pytest.mark.parametrize("act", ["downgrade", "upgrade"])
+def test_a_migration_that_was_changed_since_is_not_run(tmp_path, monkeypatch, act):
+    """What two people approved is what stood in the file: of another one nothing is run, nor of one that is gone."""
+    (tmp_path / "alembic.ini").write_text("[alembic]\nscript_location = .\n")
+    (tmp_path / "ops.toml").write_text(
+        "[profiles.default.targets.ingest]\nmigrations = 'alembic.ini'\n"
+        "database_url = 'postgresql://me@127.0.0.1:1/x'\n"
+    )
+    text, ran = f'revision = "2"\ndown_revision = "1"\n{PROMISES}', []
+    digest = declared(tmp_path, text)["2"].digest
+    at, to = ("2", "1") if act == "downgrade" else ("1", "2")
+    monkeypatch.setattr("ops_core.remediation.schema.revision_now", lambda *_: at)
+    monkeypatch.setattr("ops_core.remediation.schema._alembic", lambda *_: ran.append(act) or 0)
+    about = ["--config", str(tmp_path / "ops.toml"), "--profile", "default", "--target", "ingest"]
+    steps = [act, *about, "--from", at, "--to", to]
+    assert main([*steps, "--sha256", digest]) == 0
+    assert main(steps) == 2
+    declared(tmp_path, f"{text}x = 1\n")
+    assert main([*steps, "--sha256", digest]) == 2
+    (tmp_path / "versions" / "rev.py").unlink()
+    assert main([*steps, "--sha256", digest]) == 2
+    assert ran == [act]
 
 
 def test_a_rollout_is_halted_by_the_operators_own_command():
