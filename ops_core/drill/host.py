@@ -121,7 +121,7 @@ class Host:
         raise UsageError(
             f"no {self._layout.KIND} runs there",
             where=str(self._layout.root),
-            next_step="start one first: ops drill up",
+            next_step=f"start one first: ops drill up {self._layout.KIND.removesuffix(' stack')}",
         )
 
     def detach(self) -> None:
