@@ -12,6 +12,7 @@ where the configuration says, and handed on in the environment.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from ops_core.remediation.plan import PlanRefused
 from ops_core.targets import Target
 
 CONNECT_S = 5
+ANSWER_S = 10
 BASE = "base"
 # What the runner takes for "nobody can tell": see `drivers.command.NO_ANSWER_FROM`.
 EXIT_CANNOT_TELL = 127
@@ -105,24 +107,35 @@ def revision_now(settings: Settings, target: Target) -> str | None:
     """
     import psycopg
 
+    where = f"target {target.name}"
     try:
         password = read_secret(settings, target.database_password) if target.database_password else None
-        with psycopg.connect(
-            target.database_url or "", password=password, connect_timeout=CONNECT_S, autocommit=True
-        ) as connection:
-            connection.execute(f"SET statement_timeout = {CONNECT_S * 1000}")
-            known = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
-            if known is None or known[0] is None:
-                return None
-            rows = connection.execute("SELECT version_num FROM alembic_version LIMIT 2").fetchall()
+        rows = asyncio.run(asyncio.wait_for(_revisions(target.database_url or "", password), ANSWER_S))
+    except TimeoutError:
+        raise DriverUnanswered(f"the database gave no answer within {ANSWER_S} s", where=where) from None
     except psycopg.Error as error:
         said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DriverUnanswered(f"the database cannot be asked: {said}", where=f"target {target.name}") from None
+        raise DriverUnanswered(f"the database cannot be asked: {said}", where=where) from None
     except OpsError as error:
         raise DriverUnanswered(error.what, where=error.where) from None
     if len(rows) > 1:
-        raise DriverUnanswered("several revisions are in force at once", where=f"target {target.name}")
-    return str(rows[0][0]) if rows else None
+        raise DriverUnanswered("several revisions are in force at once", where=where)
+    return rows[0] if rows else None
+
+
+async def _revisions(url: str, password: str | None) -> list[str]:
+    """What the database says is in force: on an event loop, because one that hangs answers no limit of its own."""
+    import psycopg
+
+    connection = await psycopg.AsyncConnection.connect(
+        url, password=password, connect_timeout=CONNECT_S, autocommit=True
+    )
+    async with connection:
+        known = await (await connection.execute("SELECT to_regclass('alembic_version')")).fetchone()
+        if known is None or known[0] is None:
+            return []
+        asked = await connection.execute("SELECT version_num FROM alembic_version LIMIT 2")
+        return [str(row[0]) for row in await asked.fetchall()]
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,6 +1,8 @@
 """Taking a migration back: what a migration declares, read and never run; and what is planned from it."""
 
 import dataclasses
+import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,9 @@ from ops_core.config import load_settings
 from ops_core.content import content_dir
 from ops_core.errors import CannotLook
 from ops_core.probes.migrations import declarations, script_folder
-from ops_core.remediation import CommandSays, PlanContext, PlanRefused
+from ops_core.remediation import CommandSays, PlanContext, PlanRefused, schema
 from ops_core.remediation.catalogue import load_folders
+from ops_core.remediation.drivers import DriverUnanswered
 from ops_core.remediation.schema import SchemaInForce, main, schema_in_force
 from ops_core.targets import Target
 
@@ -189,3 +192,38 @@ def test_a_rollout_is_halted_by_the_operators_own_command():
     assert (plan.undo, "rollout_resume_argv" in plan.no_undo["ko"]) == ((), True)
     with pytest.raises(PlanRefused, match="nobody knows how to halt"):
         SHIPPED.get("halt_rollout").plan(PlanContext(target=TARGET))
+
+
+def lets_in_and_says_no_more(listening):
+    """A PostgreSQL that takes whoever comes, and then hangs."""
+    kept = []
+    while True:
+        try:
+            connection, _ = listening.accept()
+        except OSError:
+            break
+        kept.append(connection)
+        # Requests for encryption are declined; the start itself is answered with "ok, ready".
+        while (head := connection.recv(8)) and int.from_bytes(head[4:8], "big") in (80877103, 80877104):
+            connection.sendall(b"N")
+        connection.sendall(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I")
+    for connection in kept:
+        connection.close()
+
+
+def test_a_database_that_hangs_after_letting_us_in_costs_a_limited_time(tmp_path, monkeypatch):
+    """Whoever plans holds the lock of incidents: nobody may keep it from him for ever."""
+    monkeypatch.setattr(schema, "ANSWER_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = threading.Thread(target=lets_in_and_says_no_more, args=(listening,))
+        server.start()
+        url = f"postgresql://ingest@127.0.0.1:{listening.getsockname()[1]}/ingest"
+        (tmp_path / "ops.toml").write_text(f"[profiles.default.targets.ingest]\ndatabase_url = '{url}'\n")
+        settings = load_settings(tmp_path / "ops.toml", environ={})
+        try:
+            with pytest.raises(DriverUnanswered) as error:
+                schema.revision_now(settings, settings.target("ingest"))
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            server.join(10)
+    assert error.value.what == "the database gave no answer within 0.5 s"
