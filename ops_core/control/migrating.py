@@ -141,20 +141,24 @@ def _revision(query: Query, location: StoreLocation) -> str:
 
 
 def _upgrade(connection: Connection, query: Query, location: StoreLocation, before: str) -> None:
-    # Only files were ever made by the first program, so only they can be of its revision.
-    if before != former.REVISION or location.url:
-        known = f"this program knows {former.REVISION} and {shape.REVISION}"
+    if not location.url:
+        verified.check_pages(query, location.path, whole=True)
+    if before in shape.OLDER:
+        verified.verify_whole_chain(query, verified.prove(query))
+    elif before == former.REVISION and not location.url:
+        # Only files were ever made by the first program, so only they can be of its revision.
+        former.prove(query)
+        schema.alembic_version.create(connection)
+        connection.execute(insert(schema.alembic_version).values(version_num=before))
+    else:
+        known = ", ".join((former.REVISION, *shape.OLDER))
         raise untrusted(
             location,
-            f"its schema revision is {before or 'unknown'}, {known}",
+            f"its schema revision is {before or 'unknown'}, this program knows {known} and {shape.REVISION}",
             "use the program that made it, or a newer one",
         )
-    verified.check_pages(query, location.path, whole=True)
-    former.prove(query)
-    schema.alembic_version.create(connection)
-    connection.execute(insert(schema.alembic_version).values(version_num=before))
     run_alembic(connection, shape.REVISION)
-    broken = query("PRAGMA foreign_key_check", {})
+    broken = [] if location.url else query("PRAGMA foreign_key_check", {})
     if broken:
         raise untrusted(location, f"a row of {broken[0][0]} refers to nothing")
 

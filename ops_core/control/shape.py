@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 APPLICATION_ID = 0x4F50_5343  # "OPSC", in SQLite files only
-REVISION = "0002"
+REVISION = "0003"
+OLDER = ("0002",)  # whose tables prove themselves as those of today do
 MIGRATE_COMMAND = "ops store migrate"
 NAMED_MAX = 5
 
@@ -184,6 +185,8 @@ def _check(query: Query, found: set[str], wanted: set[str]) -> None:
             raise OtherRevision(f"it was made by an older program ({MIGRATE_COMMAND} brings it up to date)")
         raise ValueError("its table alembic_version is missing")
     revisions = [row[0] for row in query("SELECT version_num FROM alembic_version", {})]
+    if len(revisions) == 1 and revisions[0] in OLDER:
+        raise OtherRevision(f"it was made by an older program ({MIGRATE_COMMAND} brings it up to date)")
     if revisions != [REVISION]:
         shown = ", ".join(str(one) for one in revisions) or "none"
         raise OtherRevision(f"its schema revision is {shown}, this program knows {REVISION}")

@@ -13,10 +13,11 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from postgresql import new_schema
-from sqlalchemy import create_engine, inspect, select
+from sqlalchemy import create_engine, inspect, select, text
 
 from ops_core.control import database, files, migrating, schema, shape
 from ops_core.control.audit import GENESIS_HASH, digest, next_row
+from ops_core.control.location import StoreLocation
 from ops_core.control.migrations import former
 from ops_core.control.model import Gate
 from ops_core.control.problems import StoreConflict, StoreMissing, StoreUnusable
@@ -132,7 +133,7 @@ def test_an_older_store_is_brought_up_to_date(store_path, clock, stopped):
     with closing(sqlite3.connect(store_path)) as connection:
         rows = connection.execute("SELECT * FROM audit ORDER BY seq").fetchall()
     done = migrating.migrate(store_path, clock.now(), "lee")
-    assert (done.before, done.after, done.changed, done.head_seq) == ("0001", "0002", True, len(rows) + 1)
+    assert (done.before, done.after, done.changed, done.head_seq) == ("0001", "0003", True, len(rows) + 1)
     plane = ControlPlane(store_path, clock, actor="kim")
     state = plane.state()
     assert (state.problem, state.stopped, state.gate, state.stop_reason) == (
@@ -147,7 +148,7 @@ def test_an_older_store_is_brought_up_to_date(store_path, clock, stopped):
     assert (found[-1].action, found[-1].actor) == ("store.migrated", "lee")
     assert found[-1].data == {
         "from": "0001",
-        "to": "0002",
+        "to": "0003",
         "source": "",
         "state": {**state.as_dict(), "version": state.version},
     }
@@ -170,6 +171,62 @@ def test_a_store_that_came_this_way_is_the_same_as_a_new_one(tmp_path, clock):
     with connect(tmp_path / "b" / "control.db", create=True):
         pass
     assert tables_of(old) == tables_of(tmp_path / "b" / "control.db")
+
+
+def as_of_0002(place):
+    """Make a store of today what the program before it would have made: two kinds of what was seen good."""
+    with database.open_connection(place, 1.0) as connection:
+        database.begin_migration(connection, place)
+        if place.url:
+            connection.execute(text("ALTER TABLE good_version DROP CONSTRAINT ck_good_version_kind"))
+            check = "ADD CONSTRAINT ck_good_version_kind CHECK (kind IN ('release', 'config'))"
+            connection.execute(text(f"ALTER TABLE good_version {check}"))
+        else:
+            made = connection.execute(text("SELECT sql FROM sqlite_master WHERE name = 'good_version'")).scalar_one()
+            connection.execute(text("ALTER TABLE good_version RENAME TO other"))
+            connection.exec_driver_sql(made.replace(", 'schema', 'image'", ""))
+            connection.execute(text("INSERT INTO good_version SELECT * FROM other"))
+            connection.execute(text("DROP TABLE other"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
+        database.commit(connection, place)
+
+
+def test_a_store_of_the_last_program_is_brought_up_to_date(place, clock):
+    """In a file and in a database: it is stopped and says what to type; then all it held is there, and more is taken."""
+    location = StoreLocation.of(place)
+    plane = ControlPlane(place, clock, actor="kim")
+    plane.create()
+    plane.release("ok")
+    plane.mark_good("core", "release", "v1", "ab" * 32)
+    as_of_0002(location)
+    older = ControlPlane(place, clock, actor="kim")
+    assert older.state().stopped
+    assert "ops store migrate" in older.state().remedy
+    done = migrating.migrate(place, clock.now(), "lee")
+    assert (done.before, done.after, done.changed) == ("0002", "0003", True)
+    today = ControlPlane(place, clock, actor="kim")
+    assert (today.state().problem, today.state().stopped) == ("", False)
+    assert today.last_good("core", "release").name == "v1"
+    for kind in ("schema", "image"):
+        today.mark_good("core", kind, "new", "cd" * 32)
+        assert today.last_good("core", kind).name == "new"
+    assert today.audit_rows()[3].action == "store.migrated"
+    today.verify_chain()
+
+
+def test_a_store_of_the_last_program_that_was_changed_stays_what_it_is(place, clock):
+    """What does not prove itself is not brought anywhere."""
+    location = StoreLocation.of(place)
+    ControlPlane(place, clock, actor="kim").create()
+    as_of_0002(location)
+    with database.open_connection(location, 1.0) as connection:
+        database.begin_migration(connection, location)
+        connection.execute(text("UPDATE control_state SET version = version + 1"))
+        database.commit(connection, location)
+    with pytest.raises(StoreUnusable):
+        migrating.migrate(place, clock.now(), "lee")
+    with database.open_connection(location, 1.0) as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "0002"
 
 
 def test_the_newest_step_is_the_revision_that_we_know():
@@ -342,7 +399,7 @@ def test_a_store_of_today_moves_into_a_database(tmp_path, server, clock):
     file.release("ok")
     place = server.location(tmp_path / "b" / "control.db", new_schema(server))
     done = migrating.move(file.path, place, clock.now(), "lee")
-    assert (done.before, done.after) == ("0002", "0002")
+    assert (done.before, done.after) == ("0003", "0003")
     moved = ControlPlane(place, clock, actor="kim")
     assert moved.audit_rows() == file.audit_rows()
     assert not moved.state().stopped
@@ -377,5 +434,5 @@ def test_ops_store_shows_and_migrates(tmp_path):
     again = ops(tmp_path, "store", "migrate")
     assert (again.returncode, "changed" in again.stdout) == (0, True)
     shown = ops(tmp_path, "store", "show", "--json")
-    assert json.loads(shown.stdout)["revision"] == "0002"
+    assert json.loads(shown.stdout)["revision"] == "0003"
     assert json.loads(shown.stdout)["audit_rows"] == 7

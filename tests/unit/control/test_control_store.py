@@ -297,7 +297,8 @@ def test_write_ahead_logging_is_taken_back(tmp_path):
 @pytest.mark.parametrize(
     ("statement", "words"),
     [
-        ("UPDATE alembic_version SET version_num = '0003'", "schema revision is 0003, this program knows 0002"),
+        ("UPDATE alembic_version SET version_num = '0004'", "schema revision is 0004, this program knows 0003"),
+        ("UPDATE alembic_version SET version_num = '0002'", "made by an older program .ops store migrate"),
         ("DELETE FROM alembic_version", "schema revision is none"),
         ("DROP TABLE alembic_version", "alembic_version is missing"),
         ("DROP TABLE step", "table step is missing"),

@@ -83,7 +83,7 @@ _table(
     "good_version",
     _number("audit_seq", ForeignKey("audit.seq")),
     "target",
-    _one_of("kind", "release", "config", "schema", "image"),
+    _one_of("kind", "release", "config"),
     "name digest marked_at",
 )
 _table("incident", _key(), "opened_at state profile suite version# data")
