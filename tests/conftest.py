@@ -18,12 +18,15 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where `SAMPLE_TESTS` is set, take that share of the tests; which ones depends on `SAMPLE_SEED`."""
-    share = float(os.environ.get("SAMPLE_TESTS") or 1)
-    if share < 1:
+    """Take a share of the tests: `SAMPLE_TESTS` of all, `SAMPLE_SLOW` of the slow ones; `SAMPLE_SEED` says which."""
+    shares = [float(os.environ.get(name) or 1) for name in ("SAMPLE_TESTS", "SAMPLE_SLOW")]
+    if min(shares) < 1:
         seed = os.environ.get("SAMPLE_SEED", "")
-        kept = [item for item in items if random.Random(f"{seed} {item.nodeid}").random() < share]
-        config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+        kept, left = [], []
+        for item in items:
+            share = min(shares) if item.get_closest_marker("slow") else shares[0]
+            (kept if random.Random(f"{seed} {item.nodeid}").random() < share else left).append(item)
+        config.hook.pytest_deselected(items=left)
         items[:] = kept
 
 

@@ -125,7 +125,8 @@ def recovery_chart(bars: Sequence[Bar], goal_s: float, lang: str) -> str:
     bars = bars[-BARS_MAX:]
     step, left = 26, MARGIN + _label_width([bar.label for bar in bars])
     height = TOP + step * max(1, len(bars)) + 40
-    words = [duration(bar.seconds, _, 0) + ("" if bar.done else f" {_('without recovery')}") for bar in bars]
+    not_over = _("without recovery")
+    words = [duration(bar.seconds, _, 0) + ("" if bar.done else f" {not_over}") for bar in bars]
     told = "; ".join(f"{bar.label} {word}" for bar, word in zip(bars, words, strict=True))
     picture = Picture(WIDTH, height, _("Time to recovery"), told or _("no incident"))
     picture.text(MARGIN, 26, _("Time to recovery"), "strong")

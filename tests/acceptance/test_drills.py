@@ -34,7 +34,7 @@ ALWAYS = {
     "fault",
     [
         pytest.param(f, id=f.name, marks=() if f.name in ALWAYS else pytest.mark.slow)
-        for f in sampled(CATALOGUE, 0.4, always=lambda one: one.name in ALWAYS)
+        for f in sampled(CATALOGUE, 0.25, always=lambda one: one.name in ALWAYS)
     ],
 )
 def test_each_fault_is_dealt_with(fault: Fault, tmp_path: Path) -> None:

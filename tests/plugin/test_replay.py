@@ -73,7 +73,7 @@ def observed(project: Project, serve: Serve) -> Ran:
     project.target("fine", health_url=fine.url(), vars={"own": "v"})
     project.target("broken", health_url=broken.url(), vars={"own": "v"})
     project.check(CHECKS)
-    return project.run("-m", "observe", "-k", "own or health or control")
+    return project.run("-m", "observe", "-k", "own or health_answers or control")
 
 
 def replay(project: Project, path: Path, *more: str) -> Ran:
@@ -93,7 +93,7 @@ def test_the_same_checks_judge_the_same(project: Project, serve: Serve) -> None:
     first = observed(project, serve)
     assert {j.judged for j in first.observation.judgements} == {Judged.GOOD, Judged.BAD, Judged.UNKNOWN}, first.output
     latest = (project.root / "reports/observe/latest.json").read_bytes()
-    again = replay(project, first.record_path, "-k", "own or health or control")
+    again = replay(project, first.record_path, "-k", "own or health_answers or control")
     assert "TOUCHED" not in again.output
     assert outcome(again) == outcome(first)
     assert again.exit_code == first.exit_code == 1
@@ -111,11 +111,11 @@ def test_the_same_checks_judge_the_same(project: Project, serve: Serve) -> None:
 def test_a_replay_can_be_replayed_and_run_by_workers(project: Project, serve: Serve) -> None:
     """It is a record like any other."""
     first = observed(project, serve)
-    second = replay(project, first.record_path, "-k", "own or health or control")
-    third = replay(project, second.record_path, "-k", "own or health or control")
+    second = replay(project, first.record_path, "-k", "own or health_answers or control")
+    third = replay(project, second.record_path, "-k", "own or health_answers or control")
     assert outcome(third) == outcome(first)
     by_workers = project.run(
-        "-m", "observe", f"--replay={first.record_path}", "-k", "own or health or control", "-n", "2"
+        "-m", "observe", f"--replay={first.record_path}", "-k", "own or health_answers or control", "-n", "2"
     )
     assert outcome(by_workers) == outcome(first)
 

@@ -263,7 +263,7 @@ def test_last_good_is_the_last_that_was_marked(plane_anywhere, clock):
 @pytest.mark.parametrize(
     ("kind", "name", "digest"),
     [
-        ("image", "v1", DIGEST),
+        ("container", "v1", DIGEST),
         ("release", "", DIGEST),
         ("release", "..", DIGEST),
         ("release", "../v1", DIGEST),
