@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 WANTED_FILES = 65_536
+AGAIN_AFTER_S = 1.0
 EXIT_GRACE_S = 1.0
 SHUTDOWN_POLL_S = 0.1
 
@@ -33,18 +36,25 @@ def open_file_limit() -> int:
 class StopSignals:
     """Listens for the signals that ask a process to end.
 
+    Signals in quick succession count as one: an exception that is raised while another one unwinds can get into the
+    middle of giving back a lock, and what comes of that is no interruption any more.
+
     Args:
         on_stop: called in the main thread with the signal's name.
+        now: monotonic seconds.
     """
 
-    def __init__(self, on_stop: Callable[[str], None]) -> None:
+    def __init__(self, on_stop: Callable[[str], None], now: Callable[[], float] = time.monotonic) -> None:
         self._on_stop = on_stop
+        self._now = now
+        self._last = -math.inf
         self._before: dict[signal.Signals, Any] = {}
 
     def listen(self) -> None:
         """Take over the signals; one that is ignored (nohup) stays ignored."""
         for number in STOP_SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
+                # Not even SIGINT is left to Python: an impatient Ctrl-C, too, comes twice.
                 self._before[number] = signal.signal(number, self._arrived)
 
     def release(self) -> None:
@@ -54,6 +64,13 @@ class StopSignals:
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
     def _arrived(self, number: int, _frame: FrameType | None) -> None:
+        now = self._now()
+        if now - self._last < AGAIN_AFTER_S:
+            return
+        self._last = now
+        if number == signal.SIGINT:
+            # What Python's own handler does.
+            raise KeyboardInterrupt
         self._on_stop(signal.Signals(number).name)
 
 
