@@ -266,8 +266,10 @@ def test_a_broken_file_is_told_and_the_others_are_judged(project: Project, kind:
     broken = ran.judgement("check_broken")
     assert broken.judged is Judged.UNKNOWN
     assert ran.observation.verdict is Verdict.UNKNOWN
+    # Where a line is broken depends on how long the folder of this test is called.
+    told = " ".join(ran.output.split())
     for part in said:
-        assert part in ran.output, ran.output
+        assert part in told, ran.output
     assert said[0] in broken.seen
     assert "INTERNALERROR" not in ran.output
 
