@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,6 +43,8 @@ class Limits:
 @probe(budget_s=BUDGET_S, needs="bench_url")
 def bench(target: Target, http: Any, files: FilesInstrument) -> BenchEvidence:
     """GET the address again and again, each time on a fresh connection, and note how long each answer takes."""
+    import statistics
+
     limits = limits_of(target, os.environ)
     times_ms: list[float] = []
     done, failed, failure = 0, 0, ""

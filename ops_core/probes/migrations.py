@@ -6,7 +6,6 @@ What one declares has to stand at the top of its file as a literal that is set o
 from __future__ import annotations
 
 import ast
-import configparser
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
@@ -40,6 +39,8 @@ def script_folder(ini: Path) -> Path:
     Raises:
         CannotLook: it cannot be read, or names none.
     """
+    import configparser
+
     parser = configparser.ConfigParser(defaults={"here": str(ini.parent)})
     try:
         with ini.open(encoding="utf-8") as file:

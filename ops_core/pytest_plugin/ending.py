@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ops_core.errors import OpsError
+from ops_core.evidence import ContainerEvidence, Evidence, SchemaEvidence
 from ops_core.observation.journal import write_atomically
 from ops_core.observation.record import Observation
 from ops_core.verdict import Judged
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ops_core.pytest_plugin.session import RunbookSession
 
 PLAIN_WIDTH = 100
+Seen = TypeVar("Seen", bound=Evidence)
 
 
 def finish(session: RunbookSession, observation: Observation) -> None:
@@ -61,22 +63,20 @@ def _mark_good(session: RunbookSession, observation: Observation, notes: list[st
 
 def schema_seen(observation: Observation, target: str) -> str | None:
     """The one revision of a target's schema that was seen in force."""
-    from ops_core.evidence import SchemaEvidence
-
-    for record in observation.evidence:
-        if record.target == target and isinstance(record.evidence, SchemaEvidence):
-            return record.evidence.current[0] if len(record.evidence.current) == 1 else None
-    return None
+    seen = _seen(observation, target, SchemaEvidence)
+    return seen.current[0] if seen is not None and len(seen.current) == 1 else None
 
 
 def image_seen(observation: Observation, target: str) -> str | None:
     """The image that a target's container was seen to run."""
-    from ops_core.evidence import ContainerEvidence
+    seen = _seen(observation, target, ContainerEvidence)
+    return seen.image_id or None if seen is not None else None
 
-    for record in observation.evidence:
-        if record.target == target and isinstance(record.evidence, ContainerEvidence):
-            return record.evidence.image_id or None
-    return None
+
+def _seen(observation: Observation, target: str, kind: type[Seen]) -> Seen | None:
+    """The first evidence of that kind about a target."""
+    about = (record.evidence for record in observation.evidence if record.target == target)
+    return next((evidence for evidence in about if isinstance(evidence, kind)), None)
 
 
 def healthy_targets(observation: Observation, selected: Mapping[str, str | None]) -> set[str]:
