@@ -16,14 +16,17 @@ from ops_core.budget import OBSERVE_TOTAL_S
 from ops_core.errors import ConfigError, UsageError
 from ops_core.operations import (
     NAMED,
+    ROLES,
     SECONDS,
     AlertsTable,
     CycleTable,
+    HandoffTable,
     IssuesTable,
     PushTable,
     ScheduleTable,
     ServeTable,
     SloTable,
+    SplitTable,
     TradingTable,
 )
 from ops_core.tables import Source, build, read_toml
@@ -60,6 +63,9 @@ class Profile:
     """One set of targets with the control plane that guards them."""
 
     drill: bool = False
+    role: str | None = field(
+        default=None, metadata={"check": lambda v: v in ROLES, "allowed": "producer or operator; without it, both"}
+    )
     control_dir: Path | None = None
     control_url: str = field(default="", metadata=DATABASE_URL)
     control_password: str | None = field(default=None, metadata=NAMED)
@@ -77,6 +83,8 @@ class Profile:
     issues: IssuesTable = field(default_factory=IssuesTable)
     alerts: AlertsTable = field(default_factory=AlertsTable)
     slo: SloTable = field(default_factory=SloTable)
+    handoff: HandoffTable = field(default_factory=HandoffTable)
+    split: SplitTable = field(default_factory=SplitTable)
     secrets: Mapping[str, SecretSource] = field(default_factory=dict)
     targets: Mapping[str, Any] = field(default_factory=dict)
 
@@ -121,6 +129,9 @@ class Settings:
     issues: IssuesTable = field(default_factory=IssuesTable)
     alerts: AlertsTable = field(default_factory=AlertsTable)
     slo: SloTable = field(default_factory=SloTable)
+    role: str | None = None
+    handoff: HandoffTable = field(default_factory=HandoffTable)
+    split: SplitTable = field(default_factory=SplitTable)
 
     @property
     def control_store(self) -> Path:
@@ -201,7 +212,8 @@ def known_secrets(settings: Settings) -> dict[str, str]:
     """The values of all secrets the profile names, as far as they can be read: what redaction has to hide."""
     push = settings.push
     pushed = (push.telegram_token, push.telegram_chat, *push.notify.values())
-    named = (settings.control_password, settings.issues.token, *pushed)
+    split = (settings.split.token, settings.handoff.signing_key)
+    named = (settings.control_password, settings.issues.token, *split, *pushed)
     of_targets = (name for target in settings.targets for name in target.secret_names)
     names = {*settings.secrets, *(name for name in (*named, *of_targets) if name)}
     values = {}
@@ -296,10 +308,22 @@ def load_settings(path: Path, profile: str | None = None, environ: Mapping[str, 
         issues=chosen.issues,
         alerts=chosen.alerts,
         slo=chosen.slo,
+        role=chosen.role,
+        handoff=_rooted_handoff(root, chosen.handoff),
+        split=chosen.split,
         ca_file=_absolute(root, chosen.ca_file) if chosen.ca_file else None,
         budgets=chosen.budgets,
         secrets={name: _rooted_secret(root, secret) for name, secret in chosen.secrets.items()},
         targets=tuple(_rooted(root, target) for target in targets),
+    )
+
+
+def _rooted_handoff(root: Path, handoff: HandoffTable) -> HandoffTable:
+    return replace(
+        handoff,
+        repository=_absolute(root, handoff.repository),
+        results=_absolute(root, handoff.results),
+        bundles_dir=_absolute(root, handoff.bundles_dir),
     )
 
 

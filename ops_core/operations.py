@@ -16,6 +16,7 @@ DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 WORKDAYS = DAYS[:5]
 ZONE_DEFAULT = "Asia/Seoul"
 SEVERITIES = ("SEV-1", "SEV-2", "SEV-3")
+ROLES = ("producer", "operator")
 
 
 def is_url(value: str) -> bool:
@@ -35,8 +36,14 @@ def is_url(value: str) -> bool:
 
 URL = {"check": is_url, "allowed": "http:// or https:// with a host and no user or password in it"}
 SECONDS = {"check": lambda v: 0 < v <= 3600, "allowed": "seconds: more than 0, at most 3600"}
+
+
+def _is_named(value: str) -> bool:
+    return bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value))
+
+
 NAMED = {
-    "check": lambda v: bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", v)),
+    "check": _is_named,
     "allowed": "letters, digits, dot, dash and underscore",
 }
 
@@ -45,6 +52,24 @@ def _is_time(value: str) -> bool:
     return bool(re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value))
 
 
+def _is_below(value: str) -> bool:
+    """Whether the text is a path of plain names below some folder: it cannot lead out of it, nor into git's own."""
+    parts = value.split("/")
+    return len(value) <= 200 and all(
+        re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", part) and part.lower() != ".git" for part in parts
+    )
+
+
+BELOW = {"check": _is_below, "allowed": "names joined by /, each of letters, digits, dot, dash and underscore"}
+_REFNAME = {
+    "check": lambda v: _is_below(v) and ".." not in v and not v.endswith((".", ".lock", "/")),
+    "allowed": "a name such as origin, main or results/daily",
+}
+_ARGV = {"check": lambda v: 0 < len(v) <= 64 and all(v), "allowed": "1 to 64 arguments, none of them empty"}
+_PUBLIC_KEYS = {
+    "check": lambda v: all(re.fullmatch(r"[0-9a-f]{64}", key) and _is_named(name) for name, key in v.items()),
+    "allowed": "by the name of a producer its public key: 64 hexadecimal digits, small letters",
+}
 _TIME = {"check": _is_time, "allowed": "a time of day such as 09:05"}
 _ZONE = {
     "check": lambda v: bool(re.fullmatch(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", v)),
@@ -200,6 +225,85 @@ class SloTable:
         default=0, metadata={"check": lambda v: 0 <= v <= 1000, "allowed": "0 to 1000 incidents"}
     )
     budget_days: int = field(default=30, metadata={"check": lambda v: 1 <= v <= 366, "allowed": "1 to 366 days"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProducerStep:
+    """One step of producing results: an argument list with a budget of its own, run in the folder of `ops.toml`."""
+
+    name: str = field(metadata=NAMED)
+    argv: tuple[str, ...] = field(metadata=_ARGV)
+    budget_s: float = field(
+        default=600.0, metadata={"check": lambda v: 0 < v <= 86_400, "allowed": "seconds: up to 86400"}
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandoffTable:
+    """How results get from the host that produces them to the one that operates on them, with git between them.
+
+    Attributes:
+        repository: the git checkout; `remote` and `branch` are those of the shared repository.
+        folder: where the bundle lies in the tree of that branch.
+        producer: the name under which this host publishes.
+        steps: what makes the results, one after the other.
+        results: the folder that the steps fill; `files` are the patterns of those that go along.
+        schemas: by file what its `schema` has to say.
+        signing_key: the name of the secret that holds the producer's private key.
+        producers: whose bundles are taken, with their public keys.
+        fresh_hours: for how long a bundle is worth something after it was made.
+        skew_max_s: how far in the future a bundle may have been made, by the clock of this host.
+        bundles_dir: where bundles are put on the operator's host; `current` in it is the link to the one in force.
+        decision_file: the file of the bundle that says what to do, under the key `decision_key`.
+        git_budget_s: seconds for one exchange with the remote.
+    """
+
+    repository: Path = Path()
+    remote: str = field(default="origin", metadata=_REFNAME)
+    branch: str = field(default="main", metadata=_REFNAME)
+    folder: str = field(default="handoff", metadata=BELOW)
+    producer: str | None = field(default=None, metadata=NAMED)
+    steps: tuple[ProducerStep, ...] = field(
+        default=(), metadata={"check": lambda v: len({one.name for one in v}) == len(v) <= 20, "allowed": "up to 20"}
+    )
+    results: Path = Path("results")
+    files: tuple[str, ...] = field(
+        default=("*.json",), metadata={"check": lambda v: 0 < len(v) <= 50, "allowed": "1 to 50 patterns"}
+    )
+    schemas: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata={"check": lambda v: all(map(_is_below, v)), "allowed": "by the name of a file its schema"},
+    )
+    signing_key: str | None = field(default=None, metadata=NAMED)
+    producers: Mapping[str, str] = field(default_factory=dict, metadata=_PUBLIC_KEYS)
+    fresh_hours: float = field(
+        default=26.0, metadata={"check": lambda v: 0 < v <= 8760, "allowed": "hours: more than 0, at most 8760"}
+    )
+    skew_max_s: float = field(
+        default=300.0, metadata={"check": lambda v: 0 <= v <= 86_400, "allowed": "0 to 86400 seconds"}
+    )
+    bundles_dir: Path = Path("bundles")
+    decision_file: str | None = field(default=None, metadata=BELOW)
+    decision_key: str = field(default="decision", metadata=NAMED)
+    git_budget_s: float = field(default=60.0, metadata=SECONDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitTable:
+    """The five steps of a day on the operator's host: which server is asked, and how long each step may take.
+
+    Attributes:
+        backend_url: where `ops serve` listens.
+        token: the name of the secret that holds an operator's token, for when the gate is not at rest.
+    """
+
+    backend_url: str = field(default="http://127.0.0.1:8000", metadata=URL)
+    token: str | None = field(default=None, metadata=NAMED)
+    pull_s: float = field(default=120.0, metadata=SECONDS)
+    health_s: float = field(default=10.0, metadata=SECONDS)
+    summary_s: float = field(default=60.0, metadata=SECONDS)
+    live_cycle_s: float = field(default=120.0, metadata=SECONDS)
+    snapshot_s: float = field(default=15.0, metadata=SECONDS)
 
 
 @dataclass(frozen=True, kw_only=True)

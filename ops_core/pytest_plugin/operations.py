@@ -16,6 +16,7 @@ from ops_core.evidence import Evidence
 # name -> the function `(settings, clock) -> Evidence`, as module:function.
 READERS = {
     "daily": "ops_core.cycle.reading:read_daily",
+    "handoff": "ops_core.split.reading:read_handoff",
     "incidents": "ops_core.incident.reading:read_incidents",
     "integrity": "ops_core.control.integrity.survey:read_integrity",
     "live_fire": "ops_core.push.reading:read_live_fire",

@@ -19,11 +19,14 @@ from ops_core.config import Budgets, ConfigFile, Profile, SecretSource, load_set
 from ops_core.operations import (
     AlertsTable,
     CycleTable,
+    HandoffTable,
     IssuesTable,
+    ProducerStep,
     PushTable,
     ScheduleTable,
     ServeTable,
     SloTable,
+    SplitTable,
     TradingTable,
 )
 from ops_core.targets import Target
@@ -45,6 +48,9 @@ SECTIONS = {
     "`[profiles.NAME.alerts]`": AlertsTable,
     "`[profiles.NAME.slo]`": SloTable,
     "`[profiles.NAME.issues]`": IssuesTable,
+    "`[profiles.NAME.handoff]`": HandoffTable,
+    "`[[profiles.NAME.handoff.steps]]`": ProducerStep,
+    "`[profiles.NAME.split]`": SplitTable,
     "`[profiles.NAME.secrets]`": SecretSource,
     "`[profiles.NAME.targets.TARGET]`": Target,
 }
