@@ -271,12 +271,7 @@ def load_settings(path: Path, profile: str | None = None, environ: Mapping[str, 
             where=source.where(keys),
             allowed=f"a table [profiles.{wanted}.targets.NAME]",
         )
-    if chosen.push.channel is not None and chosen.push.channel not in chosen.push.notify:
-        raise ConfigError(
-            f"there is no channel {chosen.push.channel!r}",
-            where=source.where((*keys, "push", "channel")),
-            allowed=", ".join(sorted(chosen.push.notify)) or f"a name of [profiles.{wanted}.push.notify]",
-        )
+    _settle_channel(chosen.push, source, keys)
     _settle_dependencies(targets, source, (*keys, "targets"))
     root = path.parent
     for name, budget_s in chosen.budgets.probes.items():
@@ -345,6 +340,16 @@ def _target(name: str, raw: object, source: Source, keys: tuple[str | int, ...],
         key, other = missing
         raise ConfigError(f"{key} needs {other} beside it", where=source.where(here), allowed=f"{other} = …")
     return target
+
+
+def _settle_channel(push: PushTable, source: Source, keys: tuple[str, str]) -> None:
+    """Refuse a channel that has no address."""
+    if push.channel is not None and push.channel not in push.notify:
+        raise ConfigError(
+            f"there is no channel {push.channel!r}",
+            where=source.where((*keys, "push", "channel")),
+            allowed=", ".join(sorted(push.notify)) or f"a name of [{'.'.join(keys)}.push.notify]",
+        )
 
 
 def _settle_dependencies(targets: tuple[Target, ...], source: Source, keys: tuple[str | int, ...]) -> None:
