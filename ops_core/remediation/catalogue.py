@@ -6,20 +6,17 @@ name. A module that is broken is told with its file and line: at 3 a.m. nobody w
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import re
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import TypeVar
 
 from ops_core.config import Settings
 from ops_core.content import content_dir
 from ops_core.errors import ConfigError, OpsError, UsageError
 from ops_core.remediation.context import PlanContext
+from ops_core.remediation.modules import line_of, load_module, said
 from ops_core.remediation.plan import Plan, PlanInvalid
 
 FOLDER = "remediations"
@@ -71,8 +68,8 @@ class Remediation:
         except OpsError:
             raise
         except Exception as error:  # noqa: BLE001 - a planner is somebody's own code and may fail in any way
-            place = _line_of(error, Path(self.where.rpartition(":")[0])) or self.where
-            raise PlanInvalid(f"the remediation {self.name} failed: {_said(error)}", where=place) from None
+            place = line_of(error, Path(self.where.rpartition(":")[0])) or self.where
+            raise PlanInvalid(f"the remediation {self.name} failed: {said(error)}", where=place) from None
         if not isinstance(plan, Plan):
             raise PlanInvalid(
                 f"the remediation {self.name} returned no plan but {type(plan).__name__}", where=self.where
@@ -153,7 +150,7 @@ def load_folders(paths: tuple[Path, ...]) -> Catalogue:
 
 
 def _of_module(path: Path) -> list[Remediation]:
-    module = _load_module(path)
+    module = load_module(path, "remediation")
     found = []
     for value in vars(module).values():
         name = getattr(value, _MARK, None) if callable(value) else None
@@ -168,45 +165,3 @@ def _of_module(path: Path) -> list[Remediation]:
             allowed='a function decorated with @remediation("…"); helper modules begin with an underscore',
         )
     return found
-
-
-def _load_module(path: Path) -> ModuleType:
-    token = hashlib.sha256(str(path.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:12]
-    name = f"_ops_remediation_{token}_{re.sub(r'[^A-Za-z0-9_]', '_', path.stem)}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"{path.name} cannot be loaded", where=f"{path}:1")
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up while the module is still being made.
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except KeyboardInterrupt:
-        raise
-    except SyntaxError as error:
-        where = f"{error.filename or path}:{error.lineno or 1}"
-        raise ConfigError(f"{path.name} is not valid Python: {error.msg}", where=where) from None
-    except OpsError as error:
-        where = _line_of(error, path) or f"{path}:1"
-        raise ConfigError(error.what, where=where, allowed=error.allowed, next_step=error.next_step) from None
-    except BaseException as error:  # noqa: BLE001 - a module may do anything when it is loaded, also exit
-        where = _line_of(error, path) or f"{path}:1"
-        raise ConfigError(f"{path.name} cannot be loaded: {_said(error)}", where=where) from None
-    finally:
-        sys.modules.pop(name, None)
-    return module
-
-
-def _line_of(error: BaseException, path: Path) -> str:
-    """The innermost line of `path` on the way to the error."""
-    found, trace = "", error.__traceback__
-    while trace is not None:
-        if Path(trace.tb_frame.f_code.co_filename) == path:
-            found = f"{path}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    return found
-
-
-def _said(error: BaseException) -> str:
-    lines = str(error).splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
