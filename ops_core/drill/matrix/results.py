@@ -2,6 +2,7 @@
 
     reports/drills/<run id>/run.json              what was to be held, in which order, from which seed
     reports/drills/<run id>/faults/<fault>.json   what came of one fault, written when it has ended
+    reports/drills/<run id>/held/<fault>/         its records, its incident, and what it said
 
 A file that is damaged says nothing: it is told by name and counts as not held, and the others are read all the same.
 """
@@ -25,6 +26,7 @@ RESULT_SCHEMA = "drill_fault_v1"
 RUN_SCHEMA = "drill_run_v1"
 FOLDER = "drills"
 RESULTS = "faults"
+HELD = "held"
 RUN_FILE = "run.json"
 RESULT_MAX_BYTES = 8 << 20
 RESULTS_MAX = 10_000
@@ -217,6 +219,11 @@ def runs_dir(reports_dir: Path) -> Path:
 def result_path(folder: Path, fault: str) -> Path:
     """Where what came of a fault lies in the folder of a run."""
     return folder / RESULTS / f"{fault}.json"
+
+
+def held_folder(folder: Path, fault: str) -> Path:
+    """Where the records, reports and the log of one fault lie in the folder of a run."""
+    return folder / HELD / fault
 
 
 def write_head(folder: Path, head: RunHead) -> None:
