@@ -101,7 +101,7 @@ def _template(name: str, lang: str, templates: Path | None) -> Template:
     try:
         return environment.get_template(name)
     except (TemplateError, OSError, UnicodeDecodeError, RecursionError) as error:
-        raise _broken(error, name, folders) from None
+        raise broken(error, name, folders) from None
 
 
 def _render(template: Template, context: Mapping[str, object]) -> str:
@@ -111,7 +111,7 @@ def _render(template: Template, context: Mapping[str, object]) -> str:
     except OpsError:
         raise
     except Exception as error:  # noqa: BLE001 - a template may fail in any way Python can; the reader gets its line
-        raise _broken(error, name, (Path(template.filename or name).parent,)) from None
+        raise broken(error, name, (Path(template.filename or name).parent,)) from None
     return align_tables(text) if name.endswith(".md.j2") else text
 
 
@@ -205,7 +205,8 @@ def _shown(value: object) -> str:
     return str(value)
 
 
-def _broken(error: BaseException, name: str, folders: tuple[Path, ...]) -> TemplateBroken:
+def broken(error: BaseException, name: str, folders: tuple[Path, ...]) -> TemplateBroken:
+    """What a template's failure is called, with the line of the template on the way to it."""
     from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError
 
     places = ", ".join(str(folder) for folder in folders)
