@@ -22,7 +22,7 @@ from ops_core.drill.host import Host
 from ops_core.drill.ports import HOST, Reservation, declared_ports
 from ops_core.drill.supervision import ProcessInfo, Supervision
 from ops_core.drill.waiting import wait_until
-from ops_core.drill.work_dir import WorkDir, swap_link
+from ops_core.drill.work_dir import WorkDir, digest_below, swap_link
 from ops_core.errors import OpsError
 
 SETTLE_S = 10.0
@@ -58,6 +58,7 @@ class Stack(Generic[SomeLayout]):
     PROFILE: str
     SUITE: str
     DIR_VARIABLE: str
+    DRIVER = "process"
     SETTLE_S = SETTLE_S
 
     def __init__(
@@ -160,6 +161,11 @@ class Stack(Generic[SomeLayout]):
                 self._reservation.release()
                 self._reservation = None
 
+    @classmethod
+    def lacking(cls) -> str:
+        """Why such a stack cannot be started on this machine; empty where it can."""
+        return ""
+
     @property
     def running(self) -> bool:
         """Whether its supervisord runs."""
@@ -214,6 +220,19 @@ class Stack(Generic[SomeLayout]):
         """What the kernel says about a service's process: `S` sleeps, `T` is stopped by a signal, `X` is gone."""
         pid = self.process(service).pid
         return sessions.state(pid) if pid else "X"
+
+    def standing(self) -> dict[str, str]:
+        """What was deployed where, and what runs: equal before a fault and after it was withdrawn."""
+        stands: dict[str, str] = {}
+        for service in self.layout.SERVICES:
+            stands[f"{service}: in force"] = " and ".join(self.layout.in_force(service))
+            stands[f"{service}: process"] = self.process(service).state
+            for about, link in (
+                ("releases", self.layout.release_link(service)),
+                ("configurations", self.layout.config_link(service)),
+            ):
+                stands[f"{service}: {about}"] = digest_below(link.parent)
+        return stands
 
     def answers(self, service: str) -> bool:
         """Whether a service answers anything at all."""

@@ -10,59 +10,29 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ops_core.clock import Clock, new_run_id, parse_instant
+from ops_core.clock import Clock, new_run_id
 from ops_core.config import Settings, load_settings
 from ops_core.control.opening import plane_of
 from ops_core.control.service import ControlPlane
 from ops_core.drill.base_stack import Stack
 from ops_core.drill.fault import Fault
 from ops_core.drill.people import give_two_keys
+from ops_core.drill.promised import Rehearsal, about, differences, judge
 from ops_core.errors import OpsError
-from ops_core.incident.loop import IncidentOutcome, run_incident
-from ops_core.observation.launch import observe
-from ops_core.report.model import IncidentView
-from ops_core.verdict import Verdict
+from ops_core.incident.loop import Choice, run_incident
+from ops_core.incident.store import Incidents
+from ops_core.observation.launch import Launched, observe
+from ops_core.verdict import Judged, Verdict
+
+__all__ = ["Rehearsal", "environment_of", "rehearse", "rehearse_on", "see_it_healthy"]
 
 ACTOR = "drill"
 REASON = "a rehearsal on a stack of its own"
-ESCALATED, RECOVERED = "escalated", "recovered"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rehearsal:
-    """How a rehearsal went. Seconds count from the moment at which the fault was in force.
-
-    `problems` says in which ways the runbook did not do what the fault catalogue promises; empty is a pass.
-    """
-
-    fault: str
-    outcome: IncidentOutcome
-    view: IncidentView
-    detect_s: float | None
-    decide_s: float | None
-    recover_s: float | None
-    problems: tuple[str, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """All of it as JSON values."""
-        return {
-            "fault": self.fault,
-            "incident": self.view.id,
-            "state": self.view.state,
-            "findings": [{"code": finding.code, "target": finding.target} for finding in self.view.findings],
-            "row": self.view.row_id,
-            "remediation": self.view.remediation,
-            "detect_s": self.detect_s,
-            "decide_s": self.decide_s,
-            "recover_s": self.recover_s,
-            "problems": list(self.problems),
-            "files": [str(path) for path in self.outcome.files],
-        }
+AFTERWARDS_S = 20.0
+PAUSE_S = 0.5
 
 
 def rehearse(
@@ -95,12 +65,28 @@ def rehearse(
             plane.create()
             plane.release(REASON)
             plane.set_gate("MOCK_ONLY", REASON)
-            see_it_healthy(stack, settings, say)
+            if fault.prepare is not None:
+                fault.prepare(stack, fault.service)
+            looked = [see_it_healthy(stack, settings, say, suite) for suite in _suites(fault)]
             rehearsal = rehearse_on(
-                stack, fault, settings=settings, plane=plane, clock=clock, say=say, lang=lang, verify_s=verify_s
+                stack,
+                fault,
+                settings=settings,
+                plane=plane,
+                clock=clock,
+                say=say,
+                lang=lang,
+                verify_s=verify_s,
+                healthy_record=looked[-1],
             )
             plane.verify_chain()
     return rehearsal
+
+
+def _suites(fault: Fault) -> tuple[str, ...]:
+    """What is looked at before the fault: what tells which versions are good, then what has to see the fault."""
+    own = (fault.stack.SUITE,) if fault.service else ()
+    return tuple(dict.fromkeys([*own, fault.looked_at_by]))
 
 
 def rehearse_on(
@@ -113,8 +99,11 @@ def rehearse_on(
     say: Callable[[str], None],
     lang: str = "en",
     verify_s: float | None = None,
+    healthy_record: Path | None = None,
 ) -> Rehearsal:
-    """Break a stack that runs and was seen healthy, let the runbook deal with it, and take the fault back.
+    """Break a stack that runs and was seen healthy, let the runbook deal with it, take the fault back, and look again.
+
+    The fault is withdrawn whatever happens; only once it is, the stack is held against how it stood before.
 
     Args:
         stack: whose variables are in the environment.
@@ -125,84 +114,97 @@ def rehearse_on(
         say: told what happens, a line at a time.
         lang: language of what is said and written.
         verify_s: see `rehearse`.
+        healthy_record: of the look that saw it healthy.
 
     Raises:
-        OpsError: the rehearsal could not be held, or nothing was noticed.
+        OpsError: the rehearsal could not be held, or the fault could not be withdrawn.
     """
+    before = _standing(stack, plane)
     try:
         fault.inject(stack)
         injected_at = clock.now()
         say(f"injected {fault.name}: {fault.description.get(lang, fault.description['en'])}")
         if fault.two_keys:
-            give_two_keys(settings, plane, fault.remediation, fault.target, stack.work_dir / "people")
-            say(f"two people approved {fault.remediation} of {fault.target}")
+            _give_keys(settings, plane, fault, stack.work_dir / "people", say)
         outcome = run_incident(
             settings,
-            suite=stack.SUITE,
+            suite=fault.looked_at_by,
             plane=plane,
             clock=clock,
             say=say,
             lang=lang,
             injected_at=injected_at,
             fault=fault.name,
-            verify_s=verify_s,
+            verify_s=fault.verify_s if fault.verify_s is not None else verify_s,
+            choice=_choice(fault),
         )
         healed = not fault.in_force(stack)
     finally:
         fault.withdraw(stack)
-    return _judged(fault, outcome, injected_at, healed=healed)
-
-
-def _judged(fault: Fault, outcome: IncidentOutcome, injected_at: datetime, *, healed: bool) -> Rehearsal:
-    """What happened, held against what the fault catalogue promises."""
-    view = outcome.view
-    if view is None:
-        raise OpsError(f"the fault {fault.name} was not noticed: the verdict was {outcome.outcome}")
-
-    def after(instant: str | None) -> float | None:
-        return None if instant is None else round((parse_instant(instant) - injected_at) / timedelta(seconds=1), 3)
-
-    return Rehearsal(
-        fault=fault.name,
-        outcome=outcome,
-        view=view,
-        detect_s=after(view.detected_at),
-        decide_s=after(view.decided_at),
-        recover_s=after(view.recovered_at),
-        problems=tuple(_problems(fault, view, healed=healed)),
+    changed = differences(before, _standing(stack, plane))
+    changed += _unwell(stack, settings, fault.looked_at_by)
+    say(f"withdrawn, and {'as before' if not changed else 'NOT as before'}")
+    events = Incidents(plane, clock, ACTOR).events(outcome.incident_id) if outcome.incident_id else ()
+    return judge(
+        fault, outcome, events, injected_at, healed=healed, healthy_record=healthy_record, changed=tuple(changed)
     )
 
 
-def see_it_healthy(stack: Stack[Any], settings: Settings, say: Callable[[str], None]) -> None:
-    """The first observation: what is in force is seen good, and so worth rolling back to."""
-    record = settings.reports_dir / stack.SUITE / f"{new_run_id(stack.clock.now())}.json"
-    seen = observe(settings, suite=stack.SUITE, record=record)
+def see_it_healthy(stack: Stack[Any], settings: Settings, say: Callable[[str], None], suite: str | None = None) -> Path:
+    """The first observation: what is in force is seen good, and so worth rolling back to. Its record is returned.
+
+    Raises:
+        OpsError: it is not healthy.
+    """
+    seen = _look(settings, stack, suite or stack.SUITE)
     if seen.observation.verdict is not Verdict.HEALTHY:
         raise OpsError(
             f"the {stack.layout.KIND} is {seen.observation.verdict} before anything was broken", where=str(seen.path)
         )
     say(f"the {stack.layout.KIND} is up and HEALTHY: {len(seen.observation.judgements)} checks")
+    return seen.path
 
 
-def _problems(fault: Fault, view: IncidentView, *, healed: bool) -> Iterator[str]:
-    found = {finding.code for finding in view.findings if finding.target == fault.target}
-    for code in fault.findings:
-        if code not in found:
-            yield f"{code} was not found about {fault.target}"
-    expected = {fault.target, *fault.dependents}
-    others = sorted({finding.target or "control plane" for finding in view.findings} - expected)
-    if others:
-        yield f"findings about what was not broken: {', '.join(others)}"
-    if fault.curable:
-        if view.remediation != fault.remediation:
-            yield f"the remedy was {view.remediation}, not {fault.remediation}"
-        end = ESCALATED if fault.left else RECOVERED
-        if view.state != end:
-            yield f"the end was {view.state}, not {end}"
-        elif not healed:
-            yield f"it was called {end} while the fault was still in force"
-    elif view.state != ESCALATED:
-        yield f"nothing heals it, and yet the end was {view.state}, not {ESCALATED}"
+def _look(settings: Settings, stack: Stack[Any], suite: str) -> Launched:
+    record = settings.reports_dir / suite / f"{new_run_id(stack.clock.now())}.json"
+    return observe(settings, suite=suite, record=record)
+
+
+def _unwell(stack: Stack[Any], settings: Settings, suite: str) -> list[str]:
+    """What the suite still finds once the fault was withdrawn; what it measures over a while gets that while."""
+    until = stack.clock.monotonic() + AFTERWARDS_S
+    while True:
+        seen = _look(settings, stack, suite).observation
+        if seen.verdict is Verdict.HEALTHY:
+            return []
+        if stack.clock.monotonic() >= until:
+            left = [*about(seen, Judged.BAD), *about(seen, Judged.UNKNOWN)]
+            return [f"{one.code} is {seen.verdict}" for one in left] or [f"the verdict is {seen.verdict}"]
+        stack.clock.sleep(PAUSE_S)
+
+
+def _standing(stack: Stack[Any], plane: ControlPlane) -> dict[str, str]:
+    """How the stack and its control plane stand."""
+    state = plane.state()
+    return {
+        **stack.standing(),
+        "the emergency stop": "engaged" if state.stopped else "released",
+        "the gate": state.gate.value,
+        "the sender": "enabled" if state.sender.enabled else "disabled",
+    }
+
+
+def _give_keys(settings: Settings, plane: ControlPlane, fault: Fault, folder: Path, say: Callable[[str], None]) -> None:
+    for one in fault.all_parts:
+        if one.two_keys and one.remediation is not None and one.target is not None:
+            give_two_keys(settings, plane, one.remediation, one.target, folder)
+            say(f"two people approved {one.remediation} of {one.target}")
+
+
+def _choice(fault: Fault) -> Choice | None:
+    if not fault.by_hand or fault.remediation is None or fault.target is None:
+        return None
+    return Choice(remediation=fault.remediation, target=fault.target)
 
 
 @contextlib.contextmanager

@@ -60,8 +60,7 @@ def program(name: str) -> str:
     found = sorted(POSTGRES_PROGRAMS.glob(f"*/bin/{name}"), key=lambda path: path.parts[-3].rjust(4))
     if found:
         return str(found[-1])
-    path = os.pathsep.join((os.environ.get("PATH", os.defpath), *ADMINISTRATORS_PATH))
-    other = shutil.which(name, path=path)
+    other = shutil.which(name, path=search_path())
     if other is not None:
         return other
     package = "redis-server" if name.startswith("redis") else "postgresql"
@@ -70,6 +69,11 @@ def program(name: str) -> str:
         where=f"PATH, {POSTGRES_PROGRAMS}/*/bin",
         next_step=f"apt-get install {package}",
     )
+
+
+def search_path() -> str:
+    """Where programs are looked for: the path of whoever asks, and where only the administrator looks."""
+    return os.pathsep.join((os.environ.get("PATH", os.defpath), *ADMINISTRATORS_PATH))
 
 
 def postgres_account() -> pwd.struct_passwd | None:

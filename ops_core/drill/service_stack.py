@@ -19,7 +19,7 @@ from ops_core.drill.host import PASSED_ON
 from ops_core.drill.ports import HOST
 from ops_core.drill.service_layout import ACCOUNT, DATABASE, INGEST, LOAD, PASSWORD, REDIS, SECRETS, ServiceLayout
 from ops_core.drill.waiting import wait_until
-from ops_core.drill.work_dir import swap_link
+from ops_core.drill.work_dir import digest_below, swap_link
 from ops_core.errors import OpsError, UsageError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ MIGRATE_S = 60.0
 CONNECT_S = 2
 SCHEMES = {DATABASE: "postgresql", REDIS: "redis"}
 GOOD_SCHEMA = "0002"
+PROGRAMS = ("initdb", "postgres", "redis-server")
 # In this order each stands on what is well already.
 ORDER = (DATABASE, REDIS, INGEST)
 
@@ -41,8 +42,23 @@ class ServiceStack(Stack[ServiceLayout]):
     PROFILE = "service"
     SUITE = "service"
     DIR_VARIABLE = "OPS_SERVICE_DIR"
+    DRIVER = "service"
     # Starting the service means importing a web framework.
     SETTLE_S = 30.0
+
+    @classmethod
+    def lacking(cls) -> str:
+        try:
+            servers.need_packages()
+            for name in PROGRAMS:
+                servers.program(name)
+        except UsageError as error:
+            return error.what
+        return ""
+
+    def standing(self) -> dict[str, str]:
+        schema = {"schema": self.schema(), "migrations": digest_below(self.layout.schema.parent)}
+        return {**super().standing(), **schema, "clients": self.supervision.info(LOAD).state}
 
     def stop(self) -> None:
         try:
@@ -205,7 +221,7 @@ class ServiceStack(Stack[ServiceLayout]):
 
     def _lay_out(self, new_secret: Callable[[], str]) -> None:
         servers.need_packages()
-        for name in ("initdb", "postgres", "redis-server"):
+        for name in PROGRAMS:
             servers.program(name)
         self.layout.lay_out(self._ports, new_secret)
 

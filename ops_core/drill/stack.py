@@ -11,7 +11,7 @@ from ops_core.drill.base_stack import Effect, Stack
 from ops_core.drill.layout import Layout
 from ops_core.drill.ports import HOST
 from ops_core.drill.waiting import Overdue, wait_until
-from ops_core.drill.work_dir import swap_link
+from ops_core.drill.work_dir import digest_below, swap_link
 from ops_core.errors import OpsError, UsageError
 
 START_S = 20.0
@@ -43,6 +43,10 @@ class EmbeddedStack(Stack[Layout]):
             return 0
         finally:
             connection.close()
+
+    def standing(self) -> dict[str, str]:
+        folders = {name: digest_below(self.work_dir / name) for name in ("data", "faults", "secrets")}
+        return {**super().standing(), **folders}
 
     def answers(self, service: str) -> bool:
         return self.status(service) != 0

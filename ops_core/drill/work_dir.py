@@ -5,6 +5,7 @@ A version is in force when the link points to it; links are swapped atomically, 
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -158,6 +159,19 @@ def write_private(path: Path, text: str) -> None:
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     draft.replace(path)
+
+
+def digest_below(folder: Path) -> str:
+    """A digest of all files and links below a folder, compiled Python aside; empty where there is no such folder."""
+    if not folder.is_dir():
+        return ""
+    found = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if "__pycache__" in path.parts or (path.is_dir() and not path.is_symlink()):
+            continue
+        content = os.fsencode(path.readlink()) if path.is_symlink() else hashlib.sha256(path.read_bytes()).digest()
+        found.update(os.fsencode(path.relative_to(folder)) + b"\0" + content)
+    return found.hexdigest()[:16]
 
 
 def swap_link(link: Path, destination: str) -> None:
