@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 from threading import BoundedSemaphore
 from typing import Any
 
-from fastapi import FastAPI, Response
+from fastapi import Depends, FastAPI, Response
 from prometheus_client import CollectorRegistry, generate_latest
 from starlette.exceptions import HTTPException
 
 from ops_core import __version__
 from ops_core.api import alerts, control_routes, ops_routes
-from ops_core.api.context import Context
+from ops_core.api.context import Context, held
 from ops_core.api.documents import complete
 from ops_core.api.errors import BadRequest, on_http_error, on_mistake, on_ops_error
 from ops_core.api.guarding import Allowance, Guarding, Limits, allowed_hosts
@@ -78,6 +78,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,  # a redirection repeats what was sent; a path is right or it is not there
         lifespan=lifespan,
+        dependencies=[Depends(held)],
     )
     app.state.context = context
     app.include_router(control_routes.router, tags=["control"])

@@ -21,6 +21,8 @@ from ops_core.control.model import ControlState
 from ops_core.control.opening import plane_of
 from ops_core.control.people import Forbidden, Operator, Unauthenticated, authenticate
 from ops_core.control.service import ControlPlane
+from ops_core.handoff.roles import Act as Done
+from ops_core.handoff.roles import requested, require
 
 ANONYMOUS = "api"
 TOKEN_MAX_CHARS = 200
@@ -71,9 +73,21 @@ class Caller:
         """The person, proven by a token with the act's scope.
 
         Raises:
+            Refused: it is not done on a host of this role.
             Unauthenticated: there is no token, or not one that counts.
             Forbidden: the token does not have the scope.
         """
+        self._held(act)
+        return self._proven(act)
+
+    def _held(self, act: Act) -> None:
+        """Go on only where this host is there for it: everything that a token opens is the operator's day."""
+        settings = self.context.settings
+        if act is not Act.RELEASE:
+            where = f"{settings.path}, [profiles.{settings.profile}]"
+            require(settings.role, Done.CYCLE, what="this request", where=where)
+
+    def _proven(self, act: Act) -> Operator:
         if self.unfit:
             raise Unauthenticated(
                 "this is no operator's token", where="Authorization header", allowed="Bearer, and one token"
@@ -91,10 +105,12 @@ class Caller:
         """In whose name the act is done: a person's where it needs one or a token was sent.
 
         Raises:
+            Refused: it is not done on a host of this role.
             Unauthenticated: it needs a token that counts.
             Forbidden: the token does not have the scope.
             BadRequest: too much was done without a token.
         """
+        self._held(act)
         if self.named() or needs_token(act, state, self.context.now()):
             return self.operator(act).name
         self._spend()
@@ -108,7 +124,7 @@ class Caller:
         """
         if self.named():
             with contextlib.suppress(Unauthenticated, Forbidden):
-                return self.operator(act).name
+                return self._proven(act).name
         if not safer:
             self._spend()
         return ANONYMOUS
@@ -155,6 +171,19 @@ async def no_query(request: Request) -> None:
     """
     if request.url.query:
         raise BadRequest("this path takes no parameters", where="query", allowed="the path alone")
+
+
+async def held(request: Request) -> None:
+    """Refuse what is not done on a host of this role, whoever asks.
+
+    Raises:
+        Refused: it is the other host's to do.
+    """
+    settings = (await context_of(request)).settings
+    if settings.role is not None:
+        asked = f"{request.method} {request.scope['path']}"
+        where = f"{settings.path}, [profiles.{settings.profile}]"
+        require(settings.role, requested(asked), what=asked, where=where)
 
 
 InContext = Annotated[Context, Depends(context_of)]

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import typer
 
+from ops_core.cli.permitting import hold
+
 VERBS: dict[str, str] = {
     "observe": "Look at every target at once and say what is wrong.",
     "runtime-health": "Ask one service whether it is alive and ready.",
@@ -34,6 +36,7 @@ VERBS: dict[str, str] = {
     "secrets": "Say whether every secret that is named has a value.",
     "contracts": "Show or accept the contracts, the allowlist among them.",
     "audit": "Verify, export or show the chain of control actions.",
+    "roles": "Show who may do what, and the role of this host.",
     "store": "Show the control store, or bring an older one up to date.",
     "init": "Make a repository of checks that runs at once.",
     "doctor": "Say whether this installation and repository are in order.",
@@ -56,6 +59,7 @@ def build_app(arguments: Sequence[str], *, completing: bool = False) -> typer.Ty
     for verb, line in VERBS.items():
         if verb == typed or completing:
             importlib.import_module(f"ops_core.cli.{verb.replace('-', '_')}").register(app, verb, line)
+            hold(app, verb)
         else:
             app.command(verb, help=line)(_not_loaded)
     return app

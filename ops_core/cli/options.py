@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ops_core.cli.permitting import permitted
 from ops_core.clock import SystemClock
 from ops_core.config import LANGUAGES, Settings, find_config, load_settings
 from ops_core.errors import UsageError
@@ -23,12 +24,13 @@ ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why
 
 
 def settings_of(config: str | None, profile: str | None) -> Settings:
-    """The settings in force.
+    """The settings in force, for a command that a host of their role may do.
 
     Raises:
         ConfigError: there is no configuration, or it cannot be followed.
+        Refused: what was typed is for a host of another role.
     """
-    return load_settings(find_config(Path.cwd(), config), profile)
+    return permitted(load_settings(find_config(Path.cwd(), config), profile))
 
 
 def language_of(settings: Settings, lang: str | None) -> str:

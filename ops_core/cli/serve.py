@@ -9,9 +9,11 @@ import typer
 
 from ops_core.cli.options import ConfigOption, JsonOption, ProfileOption, actor, clock, settings_of
 from ops_core.cli.output import note, say, say_json
+from ops_core.cli.permitting import place_of
 from ops_core.config import Settings
 from ops_core.control.location import location_of
 from ops_core.errors import OpsError
+from ops_core.handoff.roles import require_local
 
 BACKLOG = 128
 GRACE_S = 5
@@ -37,8 +39,9 @@ def serve(
     from ops_core.api.connections import Connection
 
     settings = settings_of(config, profile)
-    _recover(settings)
     host = settings.serve.host
+    require_local(settings.role, host, where=place_of(settings))
+    _recover(settings)
     listener = _listen(host, settings.serve.port if port is None else port)
     with listener:
         bound = int(listener.getsockname()[1])

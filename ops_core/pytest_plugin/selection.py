@@ -69,6 +69,8 @@ def select(config: pytest.Config) -> Selection | None:
     if config_path is None or own is None:
         raise ConfigError(f"these checks need an {CONFIG_NAME}", where=str(here), next_step="ops init")
     settings = load_settings(config_path, options.profile)
+    if settings.role is not None and not options.replay:
+        _hold(settings)
     return Selection(
         settings=settings,
         own_checks=own,
@@ -76,6 +78,18 @@ def select(config: pytest.Config) -> Selection | None:
         suites=tuple(suites),
         added_paths=_added(settings, own, shipped, named),
     )
+
+
+def _hold(settings: Settings) -> None:
+    """Look at live systems only from a host that is there for it; a record may be judged anywhere.
+
+    Raises:
+        Refused: this is the producer's host.
+    """
+    from ops_core.handoff.roles import Act, require
+
+    where = f"{settings.path}, [profiles.{settings.profile}]"
+    require(settings.role, Act.HEALTH, what="looking at live systems", where=where)
 
 
 def _path(here: Path, argument: str) -> Path:
