@@ -21,7 +21,7 @@ from ops_core.drill.base_stack import Stack
 from ops_core.drill.fault import Fault
 from ops_core.drill.people import give_two_keys
 from ops_core.drill.promised import Rehearsal, about, differences, judge
-from ops_core.errors import OpsError
+from ops_core.errors import OpsError, UsageError
 from ops_core.incident.loop import Choice, run_incident
 from ops_core.incident.store import Incidents
 from ops_core.observation.launch import Launched, observe
@@ -43,6 +43,7 @@ def rehearse(
     say: Callable[[str], None],
     lang: str = "en",
     verify_s: float | None = None,
+    config: Path | None = None,
 ) -> Rehearsal:
     """Go the whole way once: start, see it healthy, break it, detect, decide, recover, verify, report, take it down.
 
@@ -53,14 +54,15 @@ def rehearse(
         say: told what happens, a line at a time.
         lang: language of what is said and written.
         verify_s: seconds that a remedy gets to show its effect; see `run_incident`.
+        config: the `ops.toml` whose profile means the stack; the shipped one by default.
 
     Raises:
         OpsError: the rehearsal could not be held: the stack does not start, or is not healthy to begin with.
     """
     with tempfile.TemporaryDirectory(prefix="ops-drill-") as folder:
-        stack = fault.stack(Path(folder), clock=clock, reports_dir=reports_dir)
+        stack = fault.stack(Path(folder), clock=clock, reports_dir=reports_dir, config=config)
         with stack, environment_of(stack):
-            settings = load_settings(stack.config, stack.PROFILE)
+            settings = _of_the_stack(stack)
             plane = plane_of(settings, clock, ACTOR)
             plane.create()
             plane.release(REASON)
@@ -81,6 +83,24 @@ def rehearse(
             )
             plane.verify_chain()
     return rehearsal
+
+
+def _of_the_stack(stack: Stack[Any]) -> Settings:
+    """The settings that mean this stack, and nothing of anybody's beside it.
+
+    Raises:
+        UsageError: the profile is not a drill, or keeps its control store or its reports elsewhere.
+    """
+    settings = load_settings(stack.config, stack.PROFILE)
+    apart = settings.control_dir.is_relative_to(stack.work_dir) and settings.reports_dir == stack.reports_dir
+    if not settings.drill or settings.control_url or not apart:
+        raise UsageError(
+            f"the profile {settings.profile!r} does not belong to the {stack.layout.KIND}",
+            where=str(settings.path),
+            allowed='drill = true, control_dir = "${OPS_CONTROL_DIR}", reports_dir = "${OPS_REPORTS_DIR}"',
+            next_step="take the profile out, and the shipped one counts",
+        )
+    return settings
 
 
 def _suites(fault: Fault) -> tuple[str, ...]:

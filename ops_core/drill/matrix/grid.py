@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from ops_core.drill.matrix.results import About, FaultResult, JudgedCheck, MatrixRun, Status
+from ops_core.drill.matrix.results import About, FaultResult, JudgedCheck, MatrixRun, Remedied, Status
 from ops_core.report.strict import encode
 from ops_core.verdict import Judged
 
@@ -274,24 +274,24 @@ def _mark(result: FaultResult, one: JudgedCheck) -> Mark:
 
 
 def _remediations(held: Iterable[FaultResult]) -> tuple[RemediationLine, ...]:
-    by_name: dict[str, list[FaultResult]] = {}
+    by_name: dict[str, list[tuple[FaultResult, Remedied]]] = {}
     for result in held:
-        if result.remediation is not None:
-            by_name.setdefault(result.remediation.name, []).append(result)
+        for one in result.remedied:
+            by_name.setdefault(one.name, []).append((result, one))
     lines = []
-    for name, results in sorted(by_name.items()):
-        ends = [result.remediation for result in results if result.remediation is not None]
-        times = sorted(result.recover_s for result in results if result.recover_s is not None)
+    for name, begun in sorted(by_name.items()):
+        recovered = {result.fault: result.recover_s for result, one in begun if one.verified}
+        times = sorted(seconds for seconds in recovered.values() if seconds is not None)
         lines.append(
             RemediationLine(
                 name=name,
-                applied=sum(one.applied for one in ends),
-                verified=sum(one.verified for one in ends),
-                undone=sum(one.undone for one in ends),
-                neither=sum(not one.verified and not one.undone for one in ends),
+                applied=sum(one.applied for _, one in begun),
+                verified=sum(one.verified for _, one in begun),
+                undone=sum(one.undone for _, one in begun),
+                neither=sum(not one.verified and not one.undone for _, one in begun),
                 median_s=_quantile(times, 0.5),
                 longest_s=times[-1] if times else None,
-                faults=tuple(sorted(result.fault for result in results)),
+                faults=tuple(sorted({result.fault for result, _ in begun})),
             )
         )
     return tuple(lines)

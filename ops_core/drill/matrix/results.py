@@ -106,7 +106,8 @@ class FaultResult:
         rows: rows of the decision table that matched, in the order in which they did.
         decisions: what the table said by target.
         remediation: the last one that was begun; None where none was.
-        state: how the incident ended; None where none was opened.
+        remedied: all that were begun, in order.
+        state: what the incident came to; `unknown` or `healthy` where none was opened, None where nothing was held.
         detect_s: seconds until it was found.
         decide_s: seconds until it was decided what to do.
         recover_s: seconds until the recovery was verified.
@@ -135,6 +136,7 @@ class FaultResult:
     rows: tuple[str, ...] = ()
     decisions: tuple[Decided, ...] = ()
     remediation: Remedied | None = None
+    remedied: tuple[Remedied, ...] = ()
     state: str | None = None
     detect_s: float | None = None
     decide_s: float | None = None

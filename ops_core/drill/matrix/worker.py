@@ -131,7 +131,7 @@ class Worker:
             fault=self.fault.name,
             stack=self.fault.stack.PROFILE,
             driver=self.fault.driver,
-            suite=self.fault.suite or self.fault.stack.SUITE,
+            suite=self.fault.looked_at_by,
             seed=self.seed,
             begun_at=self.begun_at,
             ended_at=isoformat(clock.now()),
@@ -188,12 +188,12 @@ def start(fault: Fault, argv: list[str], *, folder: Path, seed: int, scratch: Pa
     )
 
 
-def command_line(folder: Path, seed: int, configuration: Path, lang: str) -> Command:
+def command_line(folder: Path, seed: int, root: Path | None, lang: str) -> Command:
     """How the process of a fault is started."""
 
     def of(fault: Fault) -> list[str]:
         module = "ops_core.drill.matrix.one"
-        return [sys.executable, "-m", module, str(folder), fault.name, str(seed), str(configuration), lang]
+        return [sys.executable, "-m", module, str(folder), fault.name, str(seed), str(root or ""), lang]
 
     return of
 
