@@ -42,6 +42,7 @@ def run_child(
     hold: int | None = None,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    leave_nothing: bool = False,
 ) -> Ended:
     """Run a command to its end, or end it.
 
@@ -55,13 +56,14 @@ def run_child(
         hold: a descriptor that the leash keeps open while it lives, such as that of a lock.
         cwd: where it runs; the root directory by default, so that nothing there can be mistaken for a program's.
         env: its environment; ours by default.
+        leave_nothing: whether what it left running in the background is ended with it, however it ends.
 
     Raises:
         OSError: it could not be started at all. A program that is missing is told by exit 127 instead.
     """
     begun = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), *argv],
+        [sys.executable, "-I", "-S", str(LEASH), f"{os.getpid()}{'+' if leave_nothing else ''}", *argv],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

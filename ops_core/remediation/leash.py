@@ -8,7 +8,8 @@ a program of its own because code between fork and exec of a process with thread
 
 What the command leaves behind without a parent becomes a child of this process as long as it lives
 (PR_SET_CHILD_SUBREAPER), so an emergency stop still finds it as a descendant, whatever it did to its session and its
-environment. SIGINT asks for an end of all of these too; a time limit or the end of the parent does not.
+environment. SIGINT asks for an end of all of these too; a time limit or the end of the parent does not. Where
+PARENT-PID ends in "+", nothing of it is left behind in any case.
 
 Descriptors above 2 are kept here and not passed on: as long as this process lives, a lock that it inherited is held.
 It is run as a file, so it imports nothing of ours.
@@ -84,7 +85,8 @@ def end_all() -> None:
 
 def main() -> int:
     """Run the command, and return what it returned."""
-    parent, argv = int(sys.argv[1]), sys.argv[2:]
+    whole = sys.argv[1].endswith("+")
+    parent, argv = int(sys.argv[1].rstrip("+")), sys.argv[2:]
     waited_for = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
     # Blocked, not handled: nothing happens between two lines here that we do not ask for.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, waited_for)
@@ -98,6 +100,8 @@ def main() -> int:
     while True:
         ended, status = os.waitpid(-1, os.WNOHANG)
         if ended == child:
+            if whole:
+                end_all()
             code = os.waitstatus_to_exitcode(status)
             return code if code >= 0 else 128 - code
         if ended:
@@ -109,7 +113,7 @@ def main() -> int:
             with contextlib.suppress(ProcessLookupError):
                 kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        if asked == signal.SIGINT:
+        if whole or asked == signal.SIGINT:
             end_all()
         return 128 + signal.SIGTERM
 

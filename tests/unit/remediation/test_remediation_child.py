@@ -180,3 +180,19 @@ def test_it_works_from_a_thread_that_waits():
     thread.start()
     thread.join()
     assert found[0].exit_code == 4
+
+
+@pytest.mark.parametrize(
+    ("line", "limit_s"),
+    [
+        ("(setsid sh -c 'echo $$ > {pids}; exec sleep 60' &) ; while [ ! -s {pids} ]; do :; done", LONG_S),
+        ("(setsid sh -c 'echo $$ > {pids}; exec sleep 60' &) ; while [ ! -s {pids} ]; do :; done; sleep 60", 0.5),
+    ],
+    ids=["ends by itself", "takes too long"],
+)
+def test_what_is_to_leave_nothing_leaves_nothing(tmp_path, line, limit_s):
+    """Asked for that, a command's background is gone when it is, also in a session of its own; else it stays."""
+    path = tmp_path / "pids"
+    run_child(("sh", "-c", line.format(pids=path)), timeout_s=limit_s, leave_nothing=True)
+    (left,) = pids_in(path, 1)
+    assert not alive(left)

@@ -1,0 +1,183 @@
+"""Runs git so that nothing of the user's but the way to the remote takes part, and says what went wrong.
+
+No prompt, no hook, no pager, no program that a configuration names; only protocols that carry a repository. What git
+says may hold secrets and whatever a remote wrote: it is redacted, cut and made fit for a terminal before it is told.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from ops_core.config import Settings, known_secrets
+from ops_core.errors import OpsError, Refused, UsageError
+from ops_core.handoff import child
+from ops_core.handoff.child import Said
+from ops_core.handoff.receipts import short
+
+LOCAL_S = 60.0
+ADDRESS_MAX_BYTES = 4096
+NOT_FOUND = 127
+# Of what the user's environment says to git, what says how to reach a remote. All else could name another repository.
+_KEPT = (
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_SSL_CAINFO",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_CONFIG_NOSYSTEM",
+)
+_FIXED = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "false",
+    "SSH_ASKPASS": "false",
+    "SSH_ASKPASS_REQUIRE": "force",
+    "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    "LC_ALL": "C",
+    "LANG": "C",
+}
+_OPTIONS = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.alternateRefsCommand=false",
+    "core.logAllRefUpdates=false",
+    "core.pager=cat",
+    "fetch.fsckObjects=true",
+    # Old commits of well-meant tools; none of this is ever written to a disk.
+    "fetch.fsck.zeroPaddedFilemode=warn",
+    "fetch.fsck.badTimezone=warn",
+    "fetch.fsck.missingSpaceBeforeDate=warn",
+    "fetch.recurseSubmodules=false",
+    "fetch.writeCommitGraph=false",
+    "fetch.unpackLimit=1",
+    "submodule.recurse=false",
+    "push.gpgSign=false",
+    "push.followTags=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "transfer.bundleURI=false",
+    "protocol.ext.allow=never",
+)
+
+
+class GitFailed(OpsError):
+    """Git could not do what it was asked for. `local` tells that our own repository may be to blame."""
+
+    def __init__(self, what: str, *, where: str = "", next_step: str = "", local: bool = False) -> None:
+        super().__init__(what, where=where, next_step=next_step)
+        self.local = local
+
+
+class Git:
+    """Git, for one act of the hand-off.
+
+    Args:
+        settings: the profile.
+        folder: our own repository.
+        must_end: asked while git runs; any text is the reason to end it.
+        hold: the descriptor of the turn, which whatever runs here keeps.
+    """
+
+    def __init__(self, settings: Settings, folder: Path, must_end: Callable[[], str], hold: int | None) -> None:
+        self._settings = settings
+        self.folder = folder
+        self._must_end = must_end
+        self._hold = hold
+        self._env = environment()
+
+    def own(
+        self, *arguments: str, budget_s: float = LOCAL_S, stdin: bytes = b"", limit_bytes: int = child.PIECE
+    ) -> Said:
+        """Run git on our own repository."""
+        options = [word for option in _OPTIONS for word in ("-c", option)]
+        argv = ("git", f"--git-dir={self.folder}", *options, *arguments)
+        return self.run(argv, cwd=self.folder.parent, budget_s=budget_s, stdin=stdin, limit_bytes=limit_bytes)
+
+    def in_checkout(self, *arguments: str) -> Said:
+        """Ask the user's checkout something; never to change anything.
+
+        Raises:
+            UsageError: it is not there.
+        """
+        folder = self._settings.handoff.repository
+        if not folder.is_dir():
+            raise UsageError(
+                "there is no such folder",
+                where=str(folder),
+                allowed="[profiles.NAME.handoff] repository: a git checkout",
+            )
+        options = [word for option in _OPTIONS for word in ("-c", option)]
+        return self.run(("git", *options, *arguments), cwd=folder, limit_bytes=ADDRESS_MAX_BYTES)
+
+    def run(
+        self,
+        argv: tuple[str, ...],
+        *,
+        cwd: Path,
+        budget_s: float = LOCAL_S,
+        stdin: bytes = b"",
+        limit_bytes: int = child.PIECE,
+    ) -> Said:
+        """Run git.
+
+        Raises:
+            GitFailed: it cannot be run.
+            Refused: it had to end.
+        """
+        try:
+            said = child.run(
+                argv,
+                budget_s=budget_s,
+                env=self._env,
+                cwd=cwd,
+                stdin=stdin,
+                limit_bytes=limit_bytes,
+                must_end=self._must_end,
+                hold=self._hold,
+            )
+        except OSError as error:
+            raise GitFailed(f"git cannot be started: {error.strerror}", where=str(cwd)) from None
+        if said.exit_code == NOT_FOUND and not said.why:
+            raise GitFailed("git is not installed on this host", next_step="install git")
+        if said.why and self._must_end():
+            raise Refused(said.why, where="hand-off", next_step="ops estop status")
+        return said
+
+    def did(self, said: Said, what: str, *, local: bool | None) -> None:
+        """Raise where git did not do it.
+
+        Args:
+            said: what git said.
+            what: what did not come about.
+            local: whether our own repository may be to blame; None where only git's words tell that.
+
+        Raises:
+            GitFailed: saying why.
+        """
+        if said.good:
+            return
+        ours = local if local is not None else str(self.folder) in said.err or "bad object" in said.err
+        raise GitFailed(
+            f"{what}: {said.why or self.told(said)}", where=str(self._settings.handoff.repository), local=ours
+        )
+
+    def told(self, said: Said) -> str:
+        """What git said was wrong, without secrets and fit for a terminal."""
+        lines = [line for line in said.err.splitlines() if line.startswith(("fatal:", "error:", "remote:", "ERROR:"))]
+        told = " ".join(lines[:4]) or (said.err.strip().splitlines() or [f"git ended with {said.exit_code}"])[-1]
+        return short(self.redacted(told))
+
+    def redacted(self, text: str) -> str:
+        from ops_core.probes.instruments.redact import Redactor
+
+        return Redactor(known_secrets(self._settings).values()).text(text)
+
+
+def environment() -> dict[str, str]:
+    """What git is told by its environment: the user's own, without whatever could name another repository."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _KEPT}
+    return {**plain, **_FIXED}
