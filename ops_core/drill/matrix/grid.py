@@ -182,14 +182,14 @@ def _figures(
     run: MatrixRun, held: Sequence[FaultResult], checks: Sequence[Grid], remediations: Sequence[RemediationLine]
 ) -> Figures:
     found = {one.code for result in held for one in result.findings if one not in result.false_alarms}
-    seen = {(grid.suite, column) for grid in checks for column in grid.columns}
-    raised = {
-        (grid.suite, column)
+    cells = [
+        (grid.suite, column, cell.mark)
         for grid in checks
         for line in grid.lines
         for column, cell in zip(grid.columns, line.cells, strict=True)
-        if cell.mark == Mark.RAISED
-    }
+    ]
+    seen = {(suite, check) for suite, check, mark in cells if mark not in (Mark.SKIPPED, Mark.NOT_ASKED)}
+    raised = {(suite, check) for suite, check, mark in cells if mark == Mark.RAISED}
     skipped = len(run.of(Status.SKIPPED))
     errors = len(run.of(Status.ERROR))
     return Figures(

@@ -1,0 +1,116 @@
+"""Says how a matrix run goes on: at a terminal one line that is rewritten, elsewhere a line for each fault."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ops_core.clock import Clock
+from ops_core.drill.matrix.results import FaultResult, Status
+from ops_core.report.text import display_width, visible
+
+REWRITE = "\r\x1b[2K"
+WORDS = {
+    Status.PASSED: "as promised",
+    Status.FAILED: "NOT as promised",
+    Status.SKIPPED: "skipped",
+    Status.ERROR: "could not be held",
+}
+
+
+class Teller:
+    """Tells what happens while it happens.
+
+    Args:
+        write: takes text as it is, and shows it at once.
+        clock: tells the time.
+        columns: of the terminal; 0 where nobody looks at one.
+    """
+
+    def __init__(self, write: Callable[[str], None], clock: Clock, columns: int) -> None:
+        self._write, self._clock, self._columns = write, clock, columns
+        self._total = self._done = self._bad = 0
+        self._jobs = 1
+        self._running: list[str] = []
+        self._begun_s = clock.monotonic()
+        self._shown = ""
+
+    def begin(self, total: int, jobs: int) -> None:
+        """So many faults are to be held, so many of them at once."""
+        self._total, self._jobs, self._begun_s = total, jobs, self._clock.monotonic()
+        self._redraw()
+
+    def started(self, fault: str) -> None:
+        """A fault is being held."""
+        self._running.append(fault)
+        self._redraw()
+
+    def ended(self, result: FaultResult) -> None:
+        """A fault has been held, or could not be."""
+        if result.fault in self._running:
+            self._running.remove(result.fault)
+        self._done += 1
+        bad = result.status in (Status.FAILED, Status.ERROR)
+        self._bad += bad
+        if not self._columns or bad:
+            self._line(self._told(result))
+        self._redraw()
+
+    def tick(self) -> None:
+        """Some time has passed."""
+        self._redraw()
+
+    def close(self) -> None:
+        """Take the line away: nothing more will happen."""
+        if self._shown:
+            self._write(REWRITE)
+            self._shown = ""
+
+    def _told(self, result: FaultResult) -> str:
+        number = f"{self._done:>{len(str(self._total))}}/{self._total}"
+        head = f"{number}  {result.fault:<28}  {WORDS[Status(result.status)]}"
+        times = [
+            f"{name} {seconds:.1f} s"
+            for name, seconds in (("detected", result.detect_s), ("recovered", result.recover_s))
+            if seconds is not None
+        ]
+        why = [part for part in (result.reason, *result.problems) if part]
+        return visible("  ".join([head, ", ".join(times) if not why else "; ".join(why)]).rstrip())
+
+    def _line(self, text: str) -> None:
+        self.close()
+        self._write(text + "\n")
+
+    def _redraw(self) -> None:
+        if not self._columns:
+            return
+        line = progress_line(
+            done=self._done,
+            total=self._total,
+            bad=self._bad,
+            running=self._running,
+            left_s=left_s(self._done, self._total, self._clock.monotonic() - self._begun_s),
+        )
+        while display_width(line) > self._columns - 1:
+            line = line[:-1]
+        if line != self._shown:
+            self._write(REWRITE + line)
+            self._shown = line
+
+
+def progress_line(*, done: int, total: int, bad: int, running: list[str], left_s: float | None) -> str:
+    """`12/103 held, 1 not as promised, about 4 min left: killed, slow`."""
+    parts = [f"{done}/{total} held"]
+    if bad:
+        parts.append(f"{bad} not as promised")
+    if left_s is not None:
+        parts.append(f"about {_rough(left_s)} left")
+    return ", ".join(parts) + (f": {', '.join(running)}" if running else "")
+
+
+def left_s(done: int, total: int, taken_s: float) -> float | None:
+    """Seconds that the rest will take if it goes on like this; None where nothing has been seen yet."""
+    return taken_s / done * (total - done) if done else None
+
+
+def _rough(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
