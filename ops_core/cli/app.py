@@ -30,6 +30,7 @@ VERBS: dict[str, str] = {
     "live-fire": "Show the eight preconditions; send what was approved.",
     "cycle": "Run one cycle, or show the latest receipt.",
     "daily": "Run the daily checklist in its order.",
+    "summary": "Say how everything stands, from what is recorded.",
     "schedule": "Show, install or remove what runs the cycle every day.",
     "serve": "Serve the control plane over HTTP.",
     "operator": "Add, list or revoke people, their keys and tokens.",
