@@ -10,6 +10,7 @@ import typer
 from ops_core.cli.deciding import decided
 from ops_core.cli.options import ConfigOption, JsonOption, LangOption, ProfileOption, language_of, settings_of
 from ops_core.cli.output import say, say_json, table
+from ops_core.errors import UsageError
 from ops_core.verdict import exit_code_of
 
 
@@ -22,6 +23,7 @@ def decide(
     report: Annotated[Path | None, typer.Argument(metavar="[REPORT]", help="Default: the latest observation.")] = None,
     config: ConfigOption = None,
     profile: ProfileOption = None,
+    prove: Annotated[bool, typer.Option("--prove", help="Prove the table itself, for whatever can be seen.")] = False,
     lang: LangOption = None,
     json: JsonOption = False,
 ) -> int:
@@ -29,6 +31,14 @@ def decide(
     from ops_core.decision.match import advice_for_unknown
 
     settings = settings_of(config, profile)
+    if prove:
+        from ops_core.cli.proving import prove_table
+
+        if report is not None:
+            raise UsageError(
+                "the table is proven for every observation", where=str(report), next_step="ops decide --prove"
+            )
+        return prove_table(settings, json=json)
     language = language_of(settings, lang)
     observation, decisions, _ = decided(settings, report)
     advice = advice_for_unknown(observation.unknown)

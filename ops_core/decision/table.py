@@ -131,7 +131,16 @@ class DecisionTable:
 
     def first_match(self, codes: Collection[str], facts: Collection[str]) -> Row | None:
         """The row in force for what was found on one target, or None."""
-        return next((row for row in self.rows if row.matches(codes, facts)), None)
+        places = sorted(place for code in set(codes) for place in self._places.get(code, ()))
+        return next((self.rows[place] for place in places if self.rows[place].matches(codes, facts)), None)
+
+    @cached_property
+    def _places(self) -> Mapping[str, Sequence[int]]:
+        """By the first finding that a row asks for, the places of such rows: no other row has to be tried."""
+        places: dict[str, list[int]] = {}
+        for place, row in enumerate(self.rows):
+            places.setdefault(row.when[0], []).append(place)
+        return places
 
 
 def load_table(paths: Sequence[Path]) -> DecisionTable:
