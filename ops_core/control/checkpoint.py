@@ -137,12 +137,15 @@ def load_key(path: Path) -> HostKey:
 
 
 def is_recorded(tx: Transaction, settings: Settings) -> bool:
-    """Whether this host has a key and the audit knows it."""
+    """Whether the audit knows a key of this host."""
+    known = recorded_keys(tx)
+    # One that is gone is not made anew in passing, and another in its place is not recorded: somebody has to notice.
+    if platform.node() in known.values():
+        return True
     try:
-        return load_key(key_path(settings)).public in recorded_keys(tx)
+        return load_key(key_path(settings)).public in known
     except OpsError:
-        # One that was recorded and is gone is not made anew in passing: somebody has to notice.
-        return platform.node() in recorded_keys(tx).values()
+        return False
 
 
 def record_key(tx: Transaction, settings: Settings, *, at: datetime, actor: str) -> None:

@@ -44,9 +44,11 @@ def _seen(settings: Settings, found: Transaction, modes: Modes, now: datetime) -
     due = slots.due_key(settings, now)
     receipt = {} if run is None else run.receipt
     fire = receipt.get("live_fire_step") or {}
+    # Set later than now: the clock was put back, and nobody can tell what was in force at this time of it.
+    ahead = found.state.gate_at is not None and found.state.gate_at > now
     return DailyEvidence(
         stopped=modes.stopped,
-        gate=modes.gate.value,
+        gate=UNKNOWN_GATE if ahead else modes.gate.value,
         window=modes.window,
         window_left_s=modes.window_left_s,
         window_used=modes.window == "CONSUMED" and fire.get("result") == FIRED,

@@ -121,6 +121,19 @@ def test_without_a_key_receipts_are_still_made(world):
     assert (world.breaches(), bool(kept(world)["signature"])) == ((), True)
 
 
+def test_another_key_in_the_place_of_the_hosts_is_not_recorded_in_passing(world):
+    """Whoever opens the store next does not make a stranger's key the host's: it is told until the own one is back."""
+    path = checkpoint.key_path(world.settings)
+    aside = path.with_name("aside")
+    path.rename(aside)
+    checkpoint.make_key(path)
+    world.plane.create()
+    [found] = world.breaches()
+    assert (found.area, "not one that was recorded" in found.what) == ("chain", True)
+    aside.replace(path)
+    assert world.breaches() == ()
+
+
 def test_its_line_is_found_again_in_a_message(world):
     """Whoever kept a message or a report has a checkpoint in it, signed or not."""
     told = kept(world)

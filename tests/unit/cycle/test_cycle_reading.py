@@ -143,6 +143,16 @@ def test_real_gate_asks_for_window_and_approvals(world):
     assert "keys given" in judged(replace(see(world), keys=1))[3]
 
 
+def test_a_gate_that_was_set_later_than_now_is_not_known(world):
+    """Where the clock was put back nobody can tell which gate is in force; set again, it is known again."""
+    world.run()
+    world.plane.set_gate("DRY_RUN", "ahead")
+    world.clock.elapsed_s -= 1
+    assert judged(see(world))[1] == "bad: the gate is UNKNOWN"
+    world.plane.set_gate("DRY_RUN", "the safe one")
+    assert judged(see(world))[1] == "good"
+
+
 def test_used_window_counts_only_with_its_fire():
     """A window that the cycle's own live fire consumed was active; any other consumed one is not."""
     daily = DailyEvidence(stopped="", gate="REAL_ENABLED", window="CONSUMED", keys=2, run_id="r", result="OK")
