@@ -29,7 +29,7 @@ from ops_core.drill.matrix.results import (
     runs_dir,
     write_head,
 )
-from ops_core.drill.matrix.worker import Command, Worker, start
+from ops_core.drill.matrix.worker import PATIENCE_S, Command, Worker, start
 from ops_core.errors import OpsError, Refused, UsageError
 
 FAULT_LIMIT_S = 300.0
@@ -124,6 +124,7 @@ def hold_all(
     clock: Clock,
     progress: Progress,
     limit_s: float = FAULT_LIMIT_S,
+    patience_s: float = PATIENCE_S,
 ) -> MatrixRun:
     """Hold what is left of a run, and say what the whole run came to.
 
@@ -135,6 +136,7 @@ def hold_all(
         clock: tells the time.
         progress: told what happens.
         limit_s: seconds that one fault may take, from the start of its stack to the end of it.
+        patience_s: seconds that a drill gets to take its fault back when it is ended before its time.
 
     Raises:
         Refused: another process is at this run.
@@ -153,7 +155,7 @@ def hold_all(
                 next_step="ops drill --matrix, which begins another run",
             )
         progress.begin(len(left), jobs)
-        pool = _Pool(begun, command, clock, progress, Path(scratch), limit_s)
+        pool = _Pool(begun, command, clock, progress, Path(scratch), limit_s, patience_s)
         try:
             pool.hold([by_name[name] for name in left], jobs)
         finally:
@@ -165,10 +167,17 @@ class _Pool:
     """The drills that run now."""
 
     def __init__(
-        self, begun: Begun, command: Command, clock: Clock, progress: Progress, scratch: Path, limit_s: float
+        self,
+        begun: Begun,
+        command: Command,
+        clock: Clock,
+        progress: Progress,
+        scratch: Path,
+        limit_s: float,
+        patience_s: float,
     ) -> None:
         self.begun, self.command, self.clock, self.progress = begun, command, clock, progress
-        self.scratch, self.limit_s = scratch, limit_s
+        self.scratch, self.limit_s, self.patience_s = scratch, limit_s, patience_s
         self.running: list[Worker] = []
         self.number = 0
 
@@ -205,6 +214,7 @@ class _Pool:
             seed=self.begun.head.seed,
             scratch=self.scratch / str(self.number),
             clock=self.clock,
+            patience_s=self.patience_s,
         )
         self.running.append(worker)
         self.progress.started(fault.name)

@@ -34,6 +34,7 @@ from ops_core.drill.matrix.results import (
 from ops_core.errors import OpsError, RecordError
 
 PATIENCE_S = 20.0
+SWEEP_S = 1.0
 LOG = "drill.log"
 LOG_LINES = 6
 LOG_TAIL_BYTES = 16 << 10
@@ -54,6 +55,7 @@ class Worker:
     scratch: Path
     begun_at: str
     begun_s: float
+    patience_s: float
     ended: bool = field(default=False)
 
     def overdue(self, now_s: float, limit_s: float) -> bool:
@@ -106,7 +108,7 @@ class Worker:
         running = self.process.poll() is None
         _, left = end_works(
             {self.mark: work},
-            PATIENCE_S if running else 1.0,
+            self.patience_s if running else SWEEP_S,
             still_open=lambda: (self.mark,) if self.process.poll() is None else (),
             notice_s=0.0,
         )
@@ -142,7 +144,9 @@ class Worker:
         return result
 
 
-def start(fault: Fault, argv: list[str], *, folder: Path, seed: int, scratch: Path, clock: Clock) -> Worker:
+def start(
+    fault: Fault, argv: list[str], *, folder: Path, seed: int, scratch: Path, clock: Clock, patience_s: float
+) -> Worker:
     """Start the process that holds a fault.
 
     Args:
@@ -152,6 +156,7 @@ def start(fault: Fault, argv: list[str], *, folder: Path, seed: int, scratch: Pa
         seed: of the run.
         scratch: a folder for this drill alone; it is removed at the end.
         clock: tells the time.
+        patience_s: seconds that it gets to take its fault back when it is ended before its time.
 
     Raises:
         OpsError: it cannot be started.
@@ -185,6 +190,7 @@ def start(fault: Fault, argv: list[str], *, folder: Path, seed: int, scratch: Pa
         scratch=scratch,
         begun_at=isoformat(clock.now()),
         begun_s=clock.monotonic(),
+        patience_s=patience_s,
     )
 
 
