@@ -69,6 +69,11 @@ class Exchange:
         self._git = Git(settings, self.folder, must_end, hold)
 
     @property
+    def branch(self) -> str:
+        """The name of the branch."""
+        return self._handoff.branch
+
+    @property
     def branch_ref(self) -> str:
         """The full name of the branch."""
         return f"refs/heads/{self._handoff.branch}"

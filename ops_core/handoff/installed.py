@@ -157,7 +157,7 @@ def _in_force(settings: Settings, found: Transaction) -> InForce | None:
     bundles = settings.handoff.bundles_dir
     record, name = receipts.recorded_in_force(found), linked(bundles)
     armed = receipts.armed_open(found)
-    if armed is not None and armed.data.get("bundle_id") == name and armed.data.get("act") != "publish":
+    if armed is not None and armed.data.get("bundle_id") == name:
         # Whoever swapped the link was killed before it could say so; what was armed was recorded to be right.
         record = Recorded.of(armed)
     if record is None:

@@ -6,14 +6,17 @@ act is armed before it has an effect, so whoever comes next can tell what one th
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from ops_core.clock import isoformat
+from ops_core.clock import isoformat, new_run_id
+from ops_core.config import Settings
 from ops_core.control.audit import AuditRow
+from ops_core.control.checkpoint import checkpoint_of
 from ops_core.control.recorded import newest_of, one_of
+from ops_core.control.service import ControlPlane
 from ops_core.control.store import Transaction
 from ops_core.handoff.judge import Accepted
 
@@ -28,7 +31,9 @@ PUBLISHES = (PUBLISHED, PUBLISH_FAILED)
 ROLLBACKS = (ROLLED_BACK, ROLLBACK_FAILED)
 ENDS = (*PULLS, *PUBLISHES, *ROLLBACKS)
 PUT_IN_FORCE = (INSTALLED, ROLLED_BACK)
+PLACING = ("pull", "rollback")
 KNOWN_MAX = 1000
+ARMED_LOOKED_AT = 50
 TEXT_MAX_CHARS = 1000
 FILES_SHOWN = 20
 
@@ -105,17 +110,26 @@ def held_back(tx: Transaction) -> frozenset[str]:
     return frozenset(held)
 
 
-def armed_open(tx: Transaction) -> AuditRow | None:
-    """The act that was armed last, if nobody has recorded how it ended."""
-    found = newest_of(tx, (ARMED,), 1)
-    if not found or any(one_of(tx, end, found[0].subject) is not None for end in ENDS):
-        return None
-    return found[0]
+def armed_open(tx: Transaction, acts: Collection[str] = PLACING) -> AuditRow | None:
+    """Of these acts the one that was armed last, if nobody has recorded how it ended."""
+    for row in newest_of(tx, (ARMED,), ARMED_LOOKED_AT):
+        if row.data.get("act") in acts:
+            ended = any(one_of(tx, end, row.subject) is not None for end in ENDS)
+            return None if ended else row
+    return None
 
 
 def latest_pull(tx: Transaction) -> dict[str, Any] | None:
     """The receipt of the newest pull, refused and failed ones included."""
     return _latest(tx, PULLS)
+
+
+def latest_seen(tx: Transaction) -> str:
+    """The commit of the branch that the newest pull saw; empty where there was none."""
+    for row in newest_of(tx, PULLS, ARMED_LOOKED_AT):
+        if commit := str(row.data.get("commit") or ""):
+            return commit
+    return ""
 
 
 def latest_publish(tx: Transaction) -> dict[str, Any] | None:
@@ -128,13 +142,21 @@ def latest_refusal(tx: Transaction) -> dict[str, Any] | None:
     return _latest(tx, (REFUSED,))
 
 
-def begun(act: str, run_id: str, actor: str, now: datetime) -> dict[str, Any]:
-    """A receipt as it begins."""
+def begun(plane: ControlPlane, act: str) -> dict[str, Any]:
+    """A receipt as it begins.
+
+    Raises:
+        StoreUnusable: the store cannot be read.
+    """
+    with plane.snapshot() as found:
+        now = plane.clock.now()
+        # With the number of an audit row: unique, because every act that holds the turn leaves one, and in order.
+        run_id = new_run_id(now, f"{found.head[0] + 1:06d}")
     return {
         "schema": SCHEMA,
         "act": act,
         "run_id": run_id,
-        "actor": actor,
+        "actor": plane.actor,
         "begun_at": isoformat(now),
         "ended_at": "",
         "outcome": "",
@@ -142,6 +164,21 @@ def begun(act: str, run_id: str, actor: str, now: datetime) -> dict[str, Any]:
         "reason": "",
         "next": "",
     }
+
+
+def record(
+    plane: ControlPlane, settings: Settings, action: str, receipt: dict[str, Any], **fields: object
+) -> dict[str, Any]:
+    """End a receipt, and record it as the audit row that it is.
+
+    Raises:
+        StoreUnusable: it cannot be recorded.
+    """
+    with plane.transaction() as tx:
+        now = plane.clock.now()
+        done = {**receipt, **fields, "ended_at": isoformat(now), "checkpoint": checkpoint_of(tx, settings)}
+        tx.audit(at=now, actor=plane.actor, action=action, subject=str(receipt["run_id"]), detail=done)
+    return done
 
 
 def short(text: str) -> str:
