@@ -26,7 +26,7 @@ def init(
     url: Annotated[str | None, typer.Option("--url", metavar="URL", help="Health endpoint of a first target.")] = None,
     json: JsonOption = False,
 ) -> int:
-    """Write ops.toml, a check of your own with its decision, an allowlist, and a control store that is released."""
+    """Write ops.toml, checks and a fault of your own, their decisions, an allowlist, and a released control store."""
     from ops_core.config import load_settings
     from ops_core.content import content_dir
     from ops_core.control.opening import plane_of
@@ -35,6 +35,8 @@ def init(
     files = {
         "ops.toml": scaffold.OPS_TOML.format(target=target),
         "checks/observe/check_disk.py": scaffold.CHECK_DISK,
+        "checks/observe/check_health_means_it.py": scaffold.CHECK_HEALTH,
+        "faults/health_says_failing.py": scaffold.FAULT_HEALTH,
         "remediations/decisions.toml": scaffold.DECISIONS,
         ALLOWLIST: (content_dir() / ALLOWLIST).read_text(encoding="utf-8"),
         ".gitignore": scaffold.GITIGNORE,
@@ -67,6 +69,7 @@ def init(
     if folder != Path():
         say(f"  cd {folder}")
     say("  pytest checks/ -m observe    look at everything now")
+    say("  ops drill --matrix           can they fail? every fault, yours among them, for real")
     say("  ops daily                    the daily checklist, with a first cycle")
     say("  ops serve                    the control plane over HTTP, for this host")
     say("  ops doctor                   is everything in order?")

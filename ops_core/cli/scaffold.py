@@ -88,6 +88,60 @@ def check_disk_has_room(disk: dict[str, float], target: Target) -> None:
     assert free >= least, f"{free} % of the disk is free, at least {least} % are wanted"
 '''
 
+CHECK_HEALTH = '''\
+"""On a probe that is shipped: a health endpoint may answer 200, and say in its body that nothing is well."""
+
+import pytest
+
+from ops_core import HttpEvidence, finding
+
+WELL = ("ok", "up", "healthy", "pass")
+
+
+@pytest.mark.observe
+@finding("health.says_otherwise")
+def check_health_means_it(health: HttpEvidence) -> None:
+    """Whoever answers 200 says nothing else in its body."""
+    if health.status == 200 and health.body_excerpt.startswith("{") and not health.truncated:
+        status = health.json().get("status", WELL[0])
+        assert status in WELL, f"it answers 200, and says {status!r}"
+'''
+
+FAULT_HEALTH = '''\
+"""A fault of your own: it shows that check_health_means_it can fail. Rehearse it: ops drill health-says-failing
+
+The matrix holds it with all others, each on a stack of its own: ops drill --matrix
+"""
+
+import json
+import urllib.request
+
+from ops_core.drill import EmbeddedStack, Fault, released
+
+
+def says_failing(stack: EmbeddedStack, service: str) -> bool:
+    """Health answers 200, and says in its body that it fails."""
+    try:
+        with urllib.request.urlopen(stack.url(service), timeout=5) as answer:
+            return json.load(answer).get("status") == "failing"
+    except OSError:
+        return False
+
+
+FAULT = Fault(
+    name="health-says-failing",
+    description={
+        "en": "a release answers its health endpoint with 200, whatever it says in the body",
+        "ko": "본문의 내용과 관계없이 헬스 엔드포인트에 200으로 응답하는 릴리스",
+    },
+    findings=("health.says_otherwise",),
+    row="health-says-otherwise-new-release",
+    remediation="rollback_release",
+    do=released({'answer(200, {"status": "ok"': 'answer(200, {"status": "failing"'}),
+    holds=says_failing,
+)
+'''
+
 DECISIONS = """\
 # What your own findings mean. Rows here come before the shipped ones; `ops doctor` proves the whole table.
 [[row]]
@@ -97,6 +151,25 @@ severity = "high"
 category = "availability"
 cause = { en = "the disk is filling up", ko = "디스크 공간이 부족합니다" }
 action = { en = "find what grows and make room", ko = "용량을 차지하는 파일을 찾아 공간을 확보하십시오" }
+
+[[row]]
+id = "health-says-otherwise-new-release"
+when = ["health.says_otherwise"]
+given = ["release.unproven"]
+severity = "high"
+category = "availability"
+remediation = "rollback_release"
+cause = { en = "a new release says that it is not well", ko = "새 릴리스가 정상이 아니라고 응답합니다" }
+action = { en = "go back to the last good release", ko = "마지막 정상 릴리스로 되돌리십시오" }
+
+[[row]]
+id = "health-says-otherwise"
+when = ["health.says_otherwise"]
+severity = "high"
+category = "availability"
+remediation = "restart_service"
+cause = { en = "the service says that it is not well", ko = "서비스가 정상이 아니라고 응답합니다" }
+action = { en = "restart it, and read what it says", ko = "재시작하고 응답 내용을 확인하십시오" }
 """
 
 GITIGNORE = """\
