@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from starlette.exceptions import HTTPException
 
 from ops_core import __version__
-from ops_core.api import alerts, control_routes, ops_routes
+from ops_core.api import alerts, control_routes, ops_routes, split_routes
 from ops_core.api.context import Context, held
 from ops_core.api.documents import complete
 from ops_core.api.errors import BadRequest, on_http_error, on_mistake, on_ops_error
@@ -83,6 +83,7 @@ def create_app(
     app.state.context = context
     app.include_router(control_routes.router, tags=["control"])
     app.include_router(ops_routes.router, tags=["operations"])
+    app.include_router(split_routes.router, tags=["operations"])
     app.include_router(alerts.router, tags=["operations"])
     app.add_exception_handler(OpsError, on_ops_error)
     app.add_exception_handler(HTTPException, on_http_error)

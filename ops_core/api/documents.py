@@ -64,6 +64,82 @@ _NO_DATA = {"status": "no_data", "rows": []}
 _POSTMORTEM: Schema = {"type": "object", "description": "the postmortem; `status` is `no_data` where there is none"}
 _RUN = _object(schema=TEXT, run_id={"type": ["string", "null"]})
 _CYCLE_SHOWN = {"schema": "ops_cycle_receipt_v1", "run_id": "20261130T000500Z-3f9a1c", "result": "OK"}
+_LIVE_CYCLE = _object(
+    schema=TEXT,
+    run_id=TEXT,
+    result={"enum": ["OK", "WARN", "BLOCKED", "FAILED"]},
+    decision=TEXT,
+    reason=TEXT,
+    snapshot_ref={"type": ["string", "null"]},
+    push={"type": "object", "required": ["delivery_actual", "reason", "lines"]},
+)
+_LIVE_CYCLE_SHOWN = {
+    "schema": "live_cycle_receipt_v1",
+    "run_id": "20261130T000500Z-000042",
+    "result": "OK",
+    "decision": "REBALANCE",
+    "reason": "the bundle in force is whole and fresh",
+    "snapshot_ref": "live_cycle/20261130T000500Z-000042",
+    "push": {"delivery_actual": "CONSOLE", "reason": "the bundle in force is whole and fresh", "lines": []},
+}
+_SUMMARY = _object(
+    schema=TEXT,
+    run_id=TEXT,
+    asof=TEXT,
+    overall_status={"enum": ["OK", "WARN", "BLOCKED", "FAIL"]},
+    top_risks=OBJECTS,
+    snapshot_ref={"type": ["string", "null"]},
+    recorded=FLAG,
+)
+_SUMMARY_SHOWN = {
+    "schema": "ops_summary_v1",
+    "run_id": "20261130T000502Z-000041",
+    "asof": AT,
+    "overall_status": "OK",
+    "top_risks": [],
+    "snapshot_ref": "ops_summary/20261130T000502Z-000041",
+    "recorded": True,
+}
+_SNAPSHOT = _object(
+    schema=TEXT,
+    ref=TEXT,
+    kind={"enum": ["live_cycle", "ops_summary", "split", "bundle"]},
+    sha256=TEXT,
+    size_bytes=WHOLE,
+    encoding={"enum": ["json", "utf-8", "base64", "none"]},
+    content={},
+)
+_SNAPSHOT_SHOWN = {
+    "schema": "snapshot_v1",
+    "ref": "bundle/20261130T000000Z-0123456789abcdef/latest/signal.json",
+    "kind": "bundle",
+    "sha256": "00" * 32,
+    "size_bytes": 25,
+    "encoding": "json",
+    "content": {"decision": "REBALANCE"},
+}
+_PREVIEW = _object(
+    schema=TEXT,
+    asof=TEXT,
+    channel={"const": "CONSOLE"},
+    decision=TEXT,
+    bundle_id={"type": ["string", "null"]},
+    result=TEXT,
+    would_deliver=FLAG,
+    reason=TEXT,
+    lines=TEXTS,
+)
+_PREVIEW_SHOWN: Schema = {
+    "schema": "alert_preview_v1",
+    "asof": AT,
+    "channel": "CONSOLE",
+    "decision": "NONE",
+    "bundle_id": None,
+    "result": "FAILED",
+    "would_deliver": False,
+    "reason": "no bundle is in force: there is nothing to operate on",
+    "lines": [],
+}
 _FIRE_SHOWN = {"schema": "live_fire_receipt_v1", "run_id": "20261130T000500Z-3f9a1c", "outcome": "BLOCKED"}
 
 # By method and path: the shape of the answer, and an example of it.
@@ -141,6 +217,12 @@ ANSWERS: dict[tuple[str, str], tuple[Schema, Any]] = {
     ("get", "/api/ops/push/postmortem/latest"): (_POSTMORTEM, _NO_DATA),
     ("get", "/api/ops/push/postmortem/regenerate"): (_POSTMORTEM, _NO_DATA),
     ("post", "/api/ops/push/postmortem/regenerate"): (_POSTMORTEM, _NO_DATA),
+    ("post", "/api/ops/summary/regenerate"): (_SUMMARY, _SUMMARY_SHOWN),
+    ("get", "/api/ops/summary/latest"): (_RECEIPT, _NO_DATA),
+    ("post", "/api/live/cycle/run"): (_LIVE_CYCLE, _LIVE_CYCLE_SHOWN),
+    ("get", "/api/live/cycle/latest"): (_RECEIPT, _NO_DATA),
+    ("get", "/api/live/alerts/preview"): (_PREVIEW, _PREVIEW_SHOWN),
+    ("get", "/api/snapshots/resolve"): (_SNAPSHOT, _SNAPSHOT_SHOWN),
 }
 METRICS = ("get", "/metrics")
 # What needs a token from whatever state; elsewhere it depends on the state and on what is asked for.
@@ -166,6 +248,14 @@ _MEANINGS = {
     503: "the control store cannot be used: everything counts as stopped",
 }
 _OF_POSTS = {401, 409, 415, 422}
+# What else a path answers.
+_MORE = {
+    ("get", "/api/snapshots/resolve"): {
+        404: "nothing that was recorded has this reference",
+        409: "it was recorded, and is not there any more as it was",
+        422: "no reference was given",
+    },
+}
 _ERROR = {
     **_object(ok={"const": False}, error=TEXT, where=TEXT, allowed=TEXT, next=TEXT),
     "additionalProperties": False,
@@ -217,8 +307,8 @@ def _responses(key: tuple[str, str]) -> dict[str, Any]:
     code, meaning = ("202", "it is taken, and goes on") if key in ACCEPTED else ("200", "it is so, or it is done")
     found: dict[str, Any] = {code: {"description": meaning, "content": good}}
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}, "example": _ERROR_SHOWN}}
-    for status, meaning in _MEANINGS.items():
-        if key[0] == "post" or status not in _OF_POSTS:
-            headers = _HEADERS.get(status)
-            found[str(status)] = {"description": meaning, "content": error, **({"headers": headers} if headers else {})}
+    meant = {status: told for status, told in _MEANINGS.items() if key[0] == "post" or status not in _OF_POSTS}
+    for status, meaning in {**meant, **_MORE.get(key, {})}.items():
+        headers = _HEADERS.get(status)
+        found[str(status)] = {"description": meaning, "content": error, **({"headers": headers} if headers else {})}
     return found
