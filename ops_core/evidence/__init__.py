@@ -15,6 +15,7 @@ from ops_core.evidence.foundations import (
     RedisEvidence,
     SchemaEvidence,
 )
+from ops_core.evidence.handoff import BundleSeen, HandoffEvidence, LiveCycleSeen, PullSeen, SummarySeen
 from ops_core.evidence.incidents import IncidentsEvidence, OpenIncident
 from ops_core.evidence.operations import (
     Breach,
@@ -47,6 +48,7 @@ __all__ = [
     "STRICT",
     "BenchEvidence",
     "Breach",
+    "BundleSeen",
     "CertificateEvidence",
     "CommandEvidence",
     "ContainerEvidence",
@@ -58,16 +60,19 @@ __all__ = [
     "Evidence",
     "EvidenceRecord",
     "GuardEvidence",
+    "HandoffEvidence",
     "HeartbeatEvidence",
     "HttpEvidence",
     "IncidentsEvidence",
     "IntegrityEvidence",
+    "LiveCycleSeen",
     "LiveFireEvidence",
     "MetricsEvidence",
     "OpenIncident",
     "PayloadEvidence",
     "PreconditionSeen",
     "ProcessEvidence",
+    "PullSeen",
     "ReadyEvidence",
     "RedisEvidence",
     "RequestIdEvidence",
@@ -76,6 +81,7 @@ __all__ = [
     "SecretSeen",
     "SecretsEvidence",
     "StreamEvidence",
+    "SummarySeen",
     "Timing",
     "ValueEvidence",
     "evidence_id",

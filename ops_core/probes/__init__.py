@@ -8,5 +8,5 @@ shipped probes.
 SHIPPED_PROBES = (
     *("health", "guard", "stream", "process", "container", "deployment", "rollout"),
     *("liveness", "metrics", "request_id", "payload", "required_secrets", "foundations", "schema", "bench"),
-    *("control", "daily", "incidents", "integrity", "live_fire"),
+    *("control", "daily", "handoff", "incidents", "integrity", "live_fire"),
 )

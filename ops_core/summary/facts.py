@@ -34,6 +34,8 @@ from ops_core.handoff.roles import PRODUCER
 from ops_core.incident.handling import Responses
 from ops_core.incident.progress import State
 from ops_core.incident.store import Incidents
+from ops_core.live import receipts as live
+from ops_core.live.judging import Result
 from ops_core.push import outbox, receipts
 from ops_core.push.recovery import OUT_OF_SIGHT_S
 from ops_core.slo.figures import figures
@@ -53,7 +55,7 @@ from ops_core.summary.model import (
 from ops_core.summary.observations import expected_suites, newest_seen
 
 READER = "ops summary"
-LIVE_CYCLE_ENDED = "live_cycle.ended"
+LIVE_CYCLES = (live.BEGUN, live.ENDED)
 STATE_CHANGES = (
     *("store.created", "stop.engaged", "stop.released", "gate.set", "sender.enabled", "sender.disabled"),
     *("window.requested", "window.approved", "window.revoked", "live_fire.begun", "live_fire.locked_down"),
@@ -116,7 +118,7 @@ def _recorded(facts: Facts, reader: _Reader, settings: Settings, plane: ControlP
             handoff=handoff,
             cycle=reader.read("cycle", store, lambda: _cycle(tx, now)),
             live_fire=reader.read("live_fire", store, lambda: _fire(tx, now)),
-            live_cycle=reader.read("live_cycle", store, lambda: _live_cycle(tx)),
+            live_cycle=reader.read("live_cycle", store, lambda: _live_cycle(tx, now)),
             missed=reader.read("schedule", str(settings.path), lambda: _missed(settings, tx, facts)) or (),
             messages=reader.read("outbox", store, lambda: _messages(tx, now)) or Messages(),
         )
@@ -209,19 +211,31 @@ def _fire(found: Transaction, now: datetime) -> Run | None:
     return Run(id=str(told["fire_id"]), result=str(told["outcome"]), cause=str(told.get("reason", "")), alive=alive)
 
 
-def _live_cycle(found: Transaction) -> Run | None:
-    rows = newest_of(found, (LIVE_CYCLE_ENDED,), 1)
+def _live_cycle(found: Transaction, now: datetime) -> Run | None:
+    rows = newest_of(found, LIVE_CYCLES, 1)
     if not rows:
         return None
     told = rows[0].data
-    return Run(id=rows[0].subject, result=str(told.get("result", "")), cause=str(told.get("reason", "")))
+    result = str(told.get("result", ""))
+    alive = result == Result.OPEN and live.goes_on(found, rows[0], now)
+    return Run(id=rows[0].subject, result=result, cause=str(told.get("reason", "")), alive=alive)
 
 
 def _missed(settings: Settings, found: Transaction, facts: Facts) -> tuple[str, ...]:
     if not facts.bundles:
         return cycles.missed(settings, found, facts.asof)
-    rows = newest_of(found, (LIVE_CYCLE_ENDED,), 1)
-    return missed_keys(settings, parse_instant(rows[0].at) if rows else None, facts.asof, frozenset())
+    return missed_live_cycles(settings, found, facts.asof)
+
+
+def missed_live_cycles(settings: Settings, found: Transaction, now: datetime) -> tuple[str, ...]:
+    """The slots since the latest live cycle that nobody ran one in; none where there never was one.
+
+    Raises:
+        ConfigError: the schedule cannot be followed.
+    """
+    rows = newest_of(found, LIVE_CYCLES, 1)
+    since = parse_instant(str(rows[0].data.get("begun_at") or rows[0].at)) if rows else None
+    return missed_keys(settings, since, now, frozenset())
 
 
 def _incidents(settings: Settings, plane: ControlPlane, clock: Clock) -> Iterator[Handled]:

@@ -235,7 +235,7 @@ def _of_live_cycle(run: Run | None) -> Iterator[Risk]:
         yield _risk("LIVE_CYCLE_BLOCKED", Severity.MEDIUM, Overall.WARN, what, evidence, step)
     elif run.result == "WARN":
         yield _risk("LIVE_CYCLE_WARN", Severity.LOW, Overall.WARN, what, evidence, step)
-    elif run.result != "OK":
+    elif run.result != "OK" and not (run.result == OPEN and run.alive):
         yield _risk("LIVE_CYCLE_FAILED", Severity.HIGH, Overall.FAIL, what, evidence, step)
 
 

@@ -162,7 +162,7 @@ def test_refused_bundle_weighs_what_its_reason_weighs(code: str, overall: Overal
 
 
 @pytest.mark.parametrize("alive", [True, False])
-@pytest.mark.parametrize("kind", ["cycle", "live_fire"])
+@pytest.mark.parametrize("kind", ["cycle", "live_fire", "live_cycle"])
 def test_what_still_runs_is_no_trouble(kind: str, alive: bool) -> None:
     """An open run whose process goes on is at work; one whose process is gone is a failure."""
     changes: dict[str, Any] = {kind: Run(id="x", result="OPEN", alive=alive)}
