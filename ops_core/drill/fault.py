@@ -48,7 +48,9 @@ class Fault:
         by_hand: whether a person chooses that remediation, whatever the table says.
         left: codes that are found once that remediation has healed it, and that only a person can answer.
         curable: whether it ends recovered; else the end has to be an escalation.
-        undone: whether that remediation has to be taken back, because it does not help.
+        then: remediations that have to follow, where that one alone is not the end.
+        undone: whether a remediation has to be taken back, because it does not help.
+        taken_back: which one; `remediation` by default.
         end: how the incident has to end, where that does not follow from the rest.
         needs: programs without which it cannot be injected.
         parts: faults that are injected together; what is expected of each of them is expected of this one.
@@ -75,7 +77,9 @@ class Fault:
     by_hand: bool = False
     left: tuple[str, ...] = ()
     curable: bool = True
+    then: tuple[str, ...] = ()
     undone: bool = False
+    taken_back: str | None = None
     end: str | None = None
     needs: tuple[str, ...] = ()
     parts: tuple[Fault, ...] = ()

@@ -1,24 +1,22 @@
-"""The fault catalogue. Nothing in it is faked on the observing side: services are really broken, and really healed.
-
-It has a fault for each row of the shipped decision table that speaks about a target, so that rehearsing all of them
-shows that all rows, checks and remediations work. `CATALOGUE` is that of the embedded stack, `SERVICE` that of the
-service stack.
-"""
+"""The fault catalogue by name. Nothing in it is faked on the observing side: services are really broken, and healed."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
 
+from ops_core.drill.catalogue.circumstances import UNDER_CIRCUMSTANCES
+from ops_core.drill.catalogue.deployed import DEPLOYED
+from ops_core.drill.catalogue.promises import PROMISES
+from ops_core.drill.catalogue.running import RUNNING
+from ops_core.drill.catalogue.service import SINGLE
 from ops_core.drill.fault import Fault
-from ops_core.drill.faults_deployed import DEPLOYED
-from ops_core.drill.faults_running import RUNNING
-from ops_core.drill.faults_service import SERVICE
 from ops_core.errors import UsageError
 
 __all__ = ["CATALOGUE", "FAULTS", "SERVICE", "Fault", "fault_named"]
 
 CATALOGUE: tuple[Fault, ...] = (*RUNNING, *DEPLOYED)
+SERVICE: tuple[Fault, ...] = (*SINGLE, *PROMISES, *UNDER_CIRCUMSTANCES)
 FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in (*CATALOGUE, *SERVICE)}
 
 

@@ -249,26 +249,30 @@ def _unseen(fault: Fault, unknown: Sequence[About]) -> Iterator[str]:
 def _decided(fault: Fault, dealt: Dealt, rows: Sequence[str]) -> Iterator[str]:
     for one in fault.all_parts:
         if one.row is not None and not one.by_hand and one.row not in rows:
-            yield f"the row {one.row} did not match; these did: {', '.join(rows) or 'none'}"
+            yield f"the row {one.row} did not match; these did: {_listed(rows)}"
         if one.remediation is not None:
             yield from _remedied(one, dealt)
-    if fault.undone:
-        taken_back = [one.name for one in dealt.remedied if one.undone]
-        if fault.remediation not in taken_back:
-            yield f"{fault.remediation} was not taken back; these were: {', '.join(taken_back) or 'none'}"
-    elif fault.remediation is None and not fault.parts:
+    taken_back = [one.name for one in dealt.remedied if one.undone]
+    if fault.undone and (fault.taken_back or fault.remediation) not in taken_back:
+        yield f"{fault.taken_back or fault.remediation} was not taken back; these were: {_listed(taken_back)}"
+    if fault.remediation is None and not fault.parts and not fault.then:
         for acted in dealt.remedied:
             yield f"{acted.name} was begun, where a person has to act"
 
 
 def _remedied(fault: Fault, dealt: Dealt) -> Iterator[str]:
     names = [one.name for one in dealt.remedied]
-    own = [one for one in dealt.remedied if one.name == fault.remediation]
-    if not own:
-        decided = [one.remediation for one in dealt.decisions if one.remediation]
-        yield f"the remedy was {', '.join(names or decided) or 'none'}, not {fault.remediation}"
-    elif fault.curable and not any(one.verified for one in own):
-        yield f"{fault.remediation} did not help"
+    for wanted in (fault.remediation, *fault.then):
+        own = [one for one in dealt.remedied if one.name == wanted]
+        if not own:
+            decided = [one.remediation for one in dealt.decisions if one.remediation]
+            yield f"the remedy was {_listed(names or decided)}, not {wanted}"
+        elif (fault.curable or wanted in fault.then) and not (own[-1].verified or own[-1].undone):
+            yield f"{wanted} did not help"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"
 
 
 def _ended(fault: Fault, outcome: IncidentOutcome, *, healed: bool) -> Iterator[str]:

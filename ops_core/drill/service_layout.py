@@ -4,12 +4,14 @@ releases/ingest/{v1,…}/ingest/  copies of the service;      current -> v1
 config/ingest/{1.env,…}         its environment files;      current.env -> 1.env
 schema/alembic.ini, migrations/ what the database is brought up to date with
 secrets/{POSTGRES_PASSWORD,…}   the operator's own copies
+rollout/rollout.py              how a rollout is asked about, halted and resumed; order, halt, under-way
 redis.conf  ports.json  place   what the servers were given, and where PostgreSQL's files are
 effects.log  supervisord.conf  stack.json  stack.lock  logs/
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sys
@@ -33,13 +35,23 @@ from ops_core.drill.work_dir import (
 from ops_core.errors import UsageError
 
 DATABASE, REDIS, INGEST = "database", "redis", "ingest"
-# Nobody operates these: they use the service.
-VISITORS, LOAD = "visitors", "load"
+# Nobody operates these: they use the service, or its database, or deploy it.
+VISITORS, LOAD, BUSY, WRITERS = "visitors", "load", "busy", "writers"
+HOLDER, ROLLOUT = "holder", "rollout"
+HOLDER_AT_TIMES = "holder-at-times"
+# Clients, items in a batch, seconds between two batches: more than the service can take at once; as much as it can
+# take, which is slow; a little.
+SENDERS = {LOAD: ("6", "100", "0.05"), BUSY: ("4", "100", "0.05"), WRITERS: ("3", "2", "0.2")}
+# Seconds for which a session locks the table, and for which it lets it go: longer than a writer waits; shorter.
+HOLDERS = {HOLDER: ("3600", "0"), HOLDER_AT_TIMES: ("0.9", "0.05")}
+UNWANTED = (*SENDERS, *HOLDERS)
 ACCOUNT = "ingest"
 PASSWORD, API_KEY, JWT_SECRET = "POSTGRES_PASSWORD", "API_KEY", "JWT_SECRET"
 SECRETS = (PASSWORD, API_KEY, JWT_SECRET)
 SOURCE = Path(__file__).resolve().parent / "ingest"
-LOAD_SCRIPT = Path(__file__).resolve().parent / "load.py"
+LOAD_SCRIPT = SOURCE.with_name("load.py")
+HOLDING_SCRIPT = SOURCE.with_name("holding.py")
+ROLLOUT_SCRIPT = SOURCE.with_name("rollout.py")
 SCHEMA_FILES = ("alembic.ini", "migrations")
 SERVICES = {
     spec.name: spec
@@ -84,6 +96,16 @@ class ServiceLayout(WorkDir):
             return None
 
     @property
+    def rollout_folder(self) -> Path:
+        """Where a rollout is ordered and halted."""
+        return self.root / "rollout"
+
+    @property
+    def control_file(self) -> Path | None:
+        """The file without which PostgreSQL does not start."""
+        return None if self.place is None else self.place / "data" / "global" / "pg_control"
+
+    @property
     def ports(self) -> dict[str, int]:
         """The ports of this stack, by service."""
         ports: dict[str, int] = json.loads((self.root / "ports.json").read_text(encoding="utf-8"))
@@ -114,6 +136,7 @@ class ServiceLayout(WorkDir):
         write_private(self.root / "ports.json", json.dumps(dict(ports)) + "\n")
         write_private(self.root / "redis.conf", servers.redis_configuration(ports[REDIS], self.root))
         write_private(self.effects_log, "")
+        self.restore_rollout()
         self.make_good(INGEST)
         self.restore_schema()
         self.remove_cluster()
@@ -127,6 +150,24 @@ class ServiceLayout(WorkDir):
         if place is not None:
             servers.remove_place(place, self.root)
             (self.root / "place").unlink(missing_ok=True)
+
+    def restore_cluster(self) -> None:
+        """Bring back what was taken from PostgreSQL's files."""
+        control = self.control_file
+        if control is not None and not control.exists():
+            with contextlib.suppress(OSError):
+                lost_name(control).rename(control)
+
+    def restore_rollout(self) -> None:
+        """Withdraw every order, and put the program that is asked about rollouts back."""
+        self.rollout_folder.mkdir(exist_ok=True, mode=0o700)
+        for name in ("order", "halt"):
+            (self.rollout_folder / name).unlink(missing_ok=True)
+        text = f"#!{sys.executable} -ISB\n{ROLLOUT_SCRIPT.read_text(encoding='utf-8')}"
+        program = self.rollout_folder / ROLLOUT_SCRIPT.name
+        if not program.is_file() or program.read_text(encoding="utf-8") != text:
+            write_private(program, text)
+            program.chmod(0o700)
 
     def restore_schema(self) -> None:
         """The steps of the schema as they are shipped, and no others."""
@@ -198,7 +239,14 @@ class ServiceLayout(WorkDir):
         ingest = (*python, serve, "--port", str(ports[INGEST]), "--env-file", config, "--ledger", str(self.effects_log))
         url = f"http://{HOST}:{ports[INGEST]}/api"
         clients = (sys.executable, "-I", "-S", "-B", str(LOAD_SCRIPT))
-        flood = (*clients, "flood", f"{url}/ingest", str(self.root / "secrets" / API_KEY))
+        keys = self.root / "secrets"
+        senders = {
+            name: (*clients, "send", f"{url}/ingest", str(keys / API_KEY), *about) for name, about in SENDERS.items()
+        }
+        session = (*python, str(HOLDING_SCRIPT), self.database_url(), str(keys / PASSWORD))
+        holders = {name: (*session, *about) for name, about in HOLDERS.items()}
+        rollout = str(self.rollout_folder / ROLLOUT_SCRIPT.name)
+        agent = (sys.executable, "-I", "-S", "-B", rollout, "agent", str(self.release_link(INGEST)))
         redis = (servers.program("redis-server"), str(self.root / "redis.conf"))
         lines = [
             *supervisor_head(self, socket_path),
@@ -209,9 +257,16 @@ class ServiceLayout(WorkDir):
             *supervisor_program(self, REDIS, servers.leashed("", redis), stop_s=3),
             *supervisor_program(self, INGEST, servers.leashed("", ingest), stop_s=4),
             *supervisor_program(self, VISITORS, servers.leashed("", (*clients, "visit", f"{url}/items"))),
-            *supervisor_program(self, LOAD, servers.leashed("", flood), autostart=False),
+            *supervisor_program(self, ROLLOUT, servers.leashed("", agent)),
         ]
+        for name, argv in {**senders, **holders}.items():
+            lines += supervisor_program(self, name, servers.leashed("", argv), autostart=False)
         return "\n".join(lines) + "\n"
+
+
+def lost_name(path: Path) -> Path:
+    """Where a file lies that a rehearsal has taken away."""
+    return path.with_name(f"{path.name}.lost")
 
 
 def _shipped() -> dict[str, bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -11,16 +12,30 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from ops_core.drill import servers
+from ops_core.clock import isoformat
+from ops_core.drill import servers, sessions
 from ops_core.drill.base_stack import Stack
 from ops_core.drill.host import PASSED_ON
 from ops_core.drill.ports import HOST
-from ops_core.drill.service_layout import ACCOUNT, DATABASE, INGEST, LOAD, PASSWORD, REDIS, SECRETS, ServiceLayout
+from ops_core.drill.service_layout import (
+    ACCOUNT,
+    DATABASE,
+    INGEST,
+    PASSWORD,
+    REDIS,
+    ROLLOUT,
+    SECRETS,
+    UNWANTED,
+    VISITORS,
+    ServiceLayout,
+)
 from ops_core.drill.waiting import wait_until
-from ops_core.drill.work_dir import digest_below, swap_link
+from ops_core.drill.work_dir import GOOD_CONFIG, digest_below, swap_link, write_private
 from ops_core.errors import OpsError, UsageError
+from ops_core.temporary import BASE_DIGEST, UNTIL, Kind, name_for
 
 if TYPE_CHECKING:
     import psycopg
@@ -30,6 +45,14 @@ MIGRATE_S = 60.0
 CONNECT_S = 2
 SCHEMES = {DATABASE: "postgresql", REDIS: "redis"}
 GOOD_SCHEMA = "0002"
+GOOD_TABLES = {
+    "alembic_version": "r version_num",
+    "alembic_version_pkc": "i version_num",
+    "items": "r id,payload,received_at",
+    "items_newest": "i received_at,id",
+    "items_pkey": "i id",
+}
+LASTS = timedelta(minutes=30)
 PROGRAMS = ("initdb", "postgres", "redis-server")
 # In this order each stands on what is well already.
 ORDER = (DATABASE, REDIS, INGEST)
@@ -58,7 +81,9 @@ class ServiceStack(Stack[ServiceLayout]):
 
     def standing(self) -> dict[str, str]:
         schema = {"schema": self.schema(), "migrations": digest_below(self.layout.schema.parent)}
-        return {**super().standing(), **schema, "clients": self.supervision.info(LOAD).state}
+        unwanted = [name for name in UNWANTED if self.supervision.info(name).state == "RUNNING"]
+        about = {"burdens": ", ".join(unwanted), "rollout": "under way" if self.rolling_out else "none"}
+        return {**super().standing(), **schema, **about}
 
     def stop(self) -> None:
         try:
@@ -105,6 +130,17 @@ class ServiceStack(Stack[ServiceLayout]):
     def text(self, path: str) -> str:
         """The body of a GET; empty without an answer."""
         return self._exchange(path, None, {}, CONNECT_S)[1].decode(errors="replace")
+
+    def header(self, path: str, name: str, sent: str) -> str:
+        """A header of the answer to a GET that brings this header along; empty without one."""
+        connection = http.client.HTTPConnection(HOST, self._ports[INGEST], timeout=CONNECT_S)
+        try:
+            connection.request("GET", path, headers={name: sent})
+            return connection.getresponse().headers.get(name, "")
+        except (OSError, http.client.HTTPException):
+            return ""
+        finally:
+            connection.close()
 
     def ready(self) -> tuple[int, str]:
         """Status of the readiness endpoint, and the word that it says: ready, degraded, unready; or empty."""
@@ -176,32 +212,83 @@ class ServiceStack(Stack[ServiceLayout]):
             said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
             raise OpsError(f"alembic {' '.join(words)} ended with {done.returncode}: {said[:200]}")
 
-    def load(self, *, on: bool) -> None:
-        """Start or end the clients that send as much as they can."""
+    def run(self, name: str, *, on: bool) -> None:
+        """Start or end what uses the service or its database: clients, or a session that locks a table."""
         if on:
-            self.supervision.start(LOAD)
+            self.supervision.start(name)
         else:
-            self.supervision.stop(LOAD)
+            self.supervision.stop(name)
+
+    def temporary_config(
+        self, service: str, kind: Kind, changes: Mapping[str, str | None], base: str = GOOD_CONFIG
+    ) -> None:
+        """Put a configuration in force for a while, as the remediations do; the process keeps the old one."""
+        link = self.layout.config_link(service)
+        digest = hashlib.sha256(link.with_name(base).read_bytes()).hexdigest()
+        until = isoformat(self.clock.now() + LASTS) if kind is Kind.LOWERED else ""
+        told = {UNTIL: until, BASE_DIGEST: digest}
+        self.deploy_config(service, name_for(base, kind), {**self.layout.read_config(service, base), **changes, **told})
+
+    def roll_out(self, release: str) -> None:
+        """Order a release; it is put in force, and a rollout is under way until it is halted.
+
+        Raises:
+            Overdue: nobody carries the order out.
+        """
+        write_private(self.layout.rollout_folder / "order", release + "\n")
+        self.wait(lambda: self.rolling_out, "no rollout begins")
+
+    @property
+    def rolling_out(self) -> bool:
+        """Whether a rollout is under way."""
+        return (self.layout.rollout_folder / "under-way").exists()
+
+    def sessions_of_service(self) -> tuple[int, ...]:
+        """The processes of PostgreSQL that serve the service."""
+        with self.connect("postgres") as connection:
+            rows = connection.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'ingest'").fetchall()
+        return tuple(int(row[0]) for row in rows)
 
     def make_good(self, service: str) -> None:
         """Put a service, and all that it stands on or that leans on it, back to the known good state."""
         self.layout.spec_of(service)
-        self.layout.make_good(INGEST)
+        self.layout.restore_rollout()
+        edited = self.layout.read_config(INGEST) != self.layout.good_settings(INGEST)
         if not self.running:
+            self.layout.make_good(INGEST)
+            self.layout.restore_cluster()
             self.layout.restore_schema()
             return
-        self.load(on=False)
+        self._quiet()
+        self.layout.make_good(INGEST)
+        self.layout.restore_cluster()
         for name in ORDER:
             if self.process(name).state == "RUNNING":
-                self.supervision.signal(name, signal.SIGCONT)
+                self._wake(name)
             if self.process(name).state != "RUNNING":
                 self.launch(name)
             if name == DATABASE:
                 self.wait(self._database_answers, "the database does not answer")
                 self._restore_schema()
-        if not self._runs_what_is_in_force(INGEST, self.process(INGEST).pid):
+        if edited or not self._runs_what_is_in_force(INGEST, self.process(INGEST).pid):
             self.restart(INGEST)
         self.wait(lambda: self.status() == 200, "ingest is not ready")
+        self.supervision.start(VISITORS)
+
+    def _quiet(self) -> None:
+        """End what burdens the service or its database, and any rollout."""
+        for name in UNWANTED:
+            self.run(name, on=False)
+        self.supervision.signal(ROLLOUT, signal.SIGCONT)
+        self.wait(lambda: not self.rolling_out, "the rollout does not end")
+
+    def _wake(self, name: str) -> None:
+        self.supervision.signal(name, signal.SIGCONT)
+        if name == DATABASE:
+            # What serves one client was stopped on its own, and does not hear what its parent hears.
+            for pid in sessions.children(self.process(name).pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
 
     def _exchange(self, path: str, body: bytes | None, headers: Mapping[str, str], limit_s: float) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection(HOST, self._ports[INGEST], timeout=limit_s)
@@ -215,9 +302,25 @@ class ServiceStack(Stack[ServiceLayout]):
             connection.close()
 
     def _restore_schema(self) -> None:
-        if self.schema() != GOOD_SCHEMA:
-            self.migrate("downgrade", GOOD_SCHEMA)
+        """Make the schema anew where anything about it is not as its migrations left it, whoever changed it."""
+        if self.schema() != GOOD_SCHEMA or self._tables() != GOOD_TABLES:
+            self.layout.restore_schema()
+            with self.connect() as connection:
+                connection.execute("DROP SCHEMA public CASCADE")
+                connection.execute("CREATE SCHEMA public")
+            self.migrate("upgrade", "head")
         self.layout.restore_schema()
+
+    def _tables(self) -> dict[str, str]:
+        """What there is in the database, and of which kind."""
+        asked = (
+            "SELECT c.relname, c.relkind::text || ' ' || string_agg(a.attname, ',' ORDER BY a.attnum)"
+            " || coalesce(' ' || obj_description(c.oid), '')"
+            " FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0"
+            " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'v', 'i') GROUP BY c.oid"
+        )
+        with self.connect() as connection:
+            return {str(row[0]): str(row[1]) for row in connection.execute(asked).fetchall()}
 
     def _lay_out(self, new_secret: Callable[[], str]) -> None:
         servers.need_packages()

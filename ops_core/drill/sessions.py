@@ -41,6 +41,14 @@ def state(pid: int) -> str:
     return _state_and_session(pid)[0]
 
 
+def children(pid: int) -> tuple[int, ...]:
+    """The processes that a process has started and that are still there."""
+    with contextlib.suppress(OSError):
+        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+        return tuple(int(word) for word in listed.split())
+    return ()
+
+
 def handles(pid: int, signal_number: int) -> bool:
     """Whether a process has installed a handler for a signal."""
     try:

@@ -15,7 +15,8 @@ from ops_core.control.opening import plane_of
 from ops_core.decision.table import load_table
 from ops_core.drill.fault import RESTART, ROLLBACK_CONFIG, ROLLBACK_RELEASE
 from ops_core.drill.faults import SERVICE
-from ops_core.drill.faults_service import LOWER_LIMITS, ROLLBACK_SCHEMA
+from ops_core.drill.catalogue.circumstances import ROLLBACK_SCHEMA
+from ops_core.drill.catalogue.service import LOWER_LIMITS
 from ops_core.drill.rehearse import environment_of, rehearse_on, see_it_healthy
 from ops_core.drill.service_layout import INGEST
 from ops_core.drill.service_stack import ServiceStack
