@@ -197,9 +197,9 @@ class Exchange:
             GitFailed: it cannot be read.
         """
         folder = self._handoff.folder
-        found = self._git.own("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}:{folder}^{{tree}}")
+        found = self._git.own("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}:{folder}")
         tree = found.out.decode("ascii", "replace").strip()
-        if not found.good or not _OBJECT.fullmatch(tree):
+        if not found.good or not _OBJECT.fullmatch(tree) or self._kind(tree) != "tree":
             raise BundleRefused(
                 RefusalCode.NOT_A_BUNDLE,
                 f"there is no folder {folder} on the branch {self._handoff.branch}",
@@ -270,14 +270,17 @@ class Exchange:
         self._git.did(said, f"{what}: {short(self._git.redacted(refused))}" if refused else what, local=False)
         return True
 
+    def _kind(self, name: str) -> str:
+        """Of what kind an object is; empty where there is none of that name."""
+        said = self._git.own("cat-file", "-t", name)
+        return said.out.decode("ascii", "replace").strip() if said.good else ""
+
     def _room_for(self, base: str) -> None:
         """Refuse to put the folder where the branch has a file."""
         parts = self._handoff.folder.split("/")
         for count in range(1, len(parts) + 1):
             path = "/".join(parts[:count])
-            said = self._git.own("cat-file", "-t", f"{base}:{path}")
-            kind = said.out.decode("ascii", "replace").strip()
-            if said.good and kind != "tree":
+            if self._kind(f"{base}:{path}") not in {"tree", ""}:
                 raise GitFailed(
                     f"{path} is no folder on the branch {self._handoff.branch}",
                     where="[profiles.NAME.handoff] folder",

@@ -15,6 +15,7 @@ from ops_core.errors import OpsError, Refused, UsageError
 from ops_core.handoff import child
 from ops_core.handoff.child import Said
 from ops_core.handoff.receipts import short
+from ops_core.handoff.signing import without_key
 
 LOCAL_S = 60.0
 ADDRESS_MAX_BYTES = 4096
@@ -87,7 +88,7 @@ class Git:
         self.folder = folder
         self._must_end = must_end
         self._hold = hold
-        self._env = environment()
+        self._env = environment(settings)
 
     def own(
         self, *arguments: str, budget_s: float = LOCAL_S, stdin: bytes = b"", limit_bytes: int = child.PIECE
@@ -177,7 +178,8 @@ class Git:
         return Redactor(known_secrets(self._settings).values()).text(text)
 
 
-def environment() -> dict[str, str]:
+def environment(settings: Settings) -> dict[str, str]:
     """What git is told by its environment: the user's own, without whatever could name another repository."""
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _KEPT}
+    known = without_key(settings, os.environ)
+    plain = {name: value for name, value in known.items() if not name.startswith("GIT_") or name in _KEPT}
     return {**plain, **_FIXED}

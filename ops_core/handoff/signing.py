@@ -5,17 +5,23 @@ The line keeps a signature that was made for anything else from counting here, a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from ops_core.config import Settings
 from ops_core.errors import UsageError
 from ops_core.handoff.model import Manifest
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 DOMAIN = b"ops bundle v1\n"
 ALLOWED = "a private Ed25519 key in PEM without a passphrase, as `ops handoff key NEW_FILE` makes it"
 
 
-def signed(manifest: Manifest, pem: str, *, where: str) -> tuple[Manifest, str]:
-    """The manifest with its signature, and the public key that belongs to it, in hexadecimal.
+def signed(manifest: Manifest, pem: str, *, where: str) -> Manifest:
+    """The manifest with its signature.
 
     Args:
         manifest: what is signed.
@@ -25,18 +31,25 @@ def signed(manifest: Manifest, pem: str, *, where: str) -> tuple[Manifest, str]:
     Raises:
         UsageError: that is no such key.
     """
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    signature = _private(pem, where).sign(DOMAIN + manifest.signed_bytes()).hex()
+    return replace(manifest, signature=signature)
 
-    try:
-        key = load_pem_private_key(pem.encode("utf-8"), None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise UsageError("the signing key cannot be read", where=f"secret {where}", allowed=ALLOWED) from None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise UsageError("the signing key is of another kind", where=f"secret {where}", allowed=ALLOWED)
-    signature = key.sign(DOMAIN + manifest.signed_bytes()).hex()
-    return replace(manifest, signature=signature), key.public_key().public_bytes_raw().hex()
+
+def without_key(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+    """An environment without the key that signs: what makes or carries results has no business with it."""
+    name = settings.handoff.signing_key
+    source = settings.secrets.get(name) if name else None
+    variable = (source.env if source is not None else None) or name
+    return {key: value for key, value in environ.items() if key != variable}
+
+
+def public_key_of(pem: str, *, where: str) -> str:
+    """The public key, in hexadecimal, that belongs to a private one.
+
+    Raises:
+        UsageError: that is no such key.
+    """
+    return _private(pem, where).public_key().public_bytes_raw().hex()
 
 
 def signed_by(manifest: Manifest, public_key: str) -> bool:
@@ -52,3 +65,17 @@ def signed_by(manifest: Manifest, public_key: str) -> bool:
     except (InvalidSignature, UnsupportedAlgorithm, UsageError, ValueError):
         return False
     return True
+
+
+def _private(pem: str, where: str) -> Ed25519PrivateKey:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        key = load_pem_private_key(pem.encode("utf-8"), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise UsageError("the signing key cannot be read", where=f"secret {where}", allowed=ALLOWED) from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise UsageError("the signing key is of another kind", where=f"secret {where}", allowed=ALLOWED)
+    return key
