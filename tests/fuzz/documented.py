@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.fuzz.run import prepared, serving
 
 # These start a process each time, which takes a second: only their examples are tried.
-HEAVY = ("/api/ops/cycle/run", "/api/ops/push/live_fire/run")
+HEAVY = ("/api/ops/cycle/run", "/api/ops/push/live_fire/run", "/api/live/cycle/run")
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 

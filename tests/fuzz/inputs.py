@@ -20,7 +20,8 @@ READS = (
     "/api/status", "/api/secrets/self_test", "/api/emergency_stop", "/api/execution_gate",
     "/api/real_enable_window/latest", "/api/approvals/real_enable/latest", "/api/real_sender_enable", "/api/ops/health",
     "/api/ops/scheduler/latest", "/api/ops/daily", "/api/ops/push/live_fire/latest", "/api/ops/push/postmortem/latest",
-    "/api/ops/push/postmortem/regenerate", "/metrics", "/openapi.json",
+    "/api/ops/push/postmortem/regenerate", "/api/ops/summary/latest", "/api/live/cycle/latest", "/api/live/alerts/preview",
+    "/metrics", "/openapi.json",
 )  # fmt: skip
 STOP, GATE, SENDER = "/api/emergency_stop", "/api/execution_gate", "/api/real_sender_enable"
 REQUEST, REVOKE = "/api/real_enable_window/request", "/api/real_enable_window/revoke"
@@ -28,7 +29,9 @@ APPROVE = "/api/approvals/real_enable/approve"
 CYCLE, FIRE = "/api/ops/cycle/run", "/api/ops/push/live_fire/run"
 POSTMORTEM = "/api/ops/push/postmortem/regenerate"
 ALERTS = "/api/ops/alerts/alertmanager"
-WRITES = (STOP, GATE, SENDER, REQUEST, REVOKE, APPROVE, CYCLE, FIRE, POSTMORTEM, ALERTS)
+# Without the confirmation they change nothing.
+SUMMARY, LIVE = "/api/ops/summary/regenerate?confirm=true", "/api/live/cycle/run?confirm=true"
+WRITES = (STOP, GATE, SENDER, REQUEST, REVOKE, APPROVE, CYCLE, FIRE, POSTMORTEM, ALERTS, SUMMARY, LIVE)
 METHODS = (
     "GET",
     "POST",

@@ -19,12 +19,14 @@ from tests.fuzz.inputs import (
     CYCLE,
     FIRE,
     GATE,
+    LIVE,
     MARK,
     POSTMORTEM,
     REQUEST,
     REVOKE,
     SENDER,
     STOP,
+    SUMMARY,
     WRITES,
     Attempt,
 )
@@ -131,9 +133,8 @@ class People:
             # What closes is refused to nobody.
             opens = body.get("mode") == "REAL_ENABLED" if path == GATE else body.get("enabled", False)
             return {GATE: "gate", SENDER: "sender", REVOKE: ""}[path] if opens else ""
-        scope = {STOP: "stop", REQUEST: "window", APPROVE: "approve", CYCLE: "cycle", FIRE: "fire", ALERTS: "alert"}[
-            path
-        ]
+        scope = {STOP: "stop", REQUEST: "window", APPROVE: "approve", CYCLE: "cycle", FIRE: "fire", ALERTS: "alert",
+                 SUMMARY: "cycle", LIVE: "cycle"}[path]  # fmt: skip
         always = path in {REQUEST, APPROVE, ALERTS} or not picture.at_rest(now)
         return scope if always or sent else ""
 
@@ -180,13 +181,14 @@ def _no_number(_text: str) -> Any:
 
 
 def _path(target: bytes) -> str:
-    return (
-        unquote_to_bytes(target.partition(b"?")[0]).decode("utf-8", "replace") if not target.partition(b"?")[2] else ""
-    )
+    """The path alone, or with the confirmation that two of them need; empty where the query is anything else."""
+    path, _, query = target.partition(b"?")
+    whole = unquote_to_bytes(target if query else path).decode("utf-8", "replace")
+    return whole if whole in WRITES or not query else ""
 
 
 def _with_goodwill(found: Attempt) -> Attempt:
-    path = unquote_to_bytes(found.target.partition(b"?")[0]).decode("latin-1")
+    path = unquote_to_bytes(found.target).decode("latin-1")
     near = next((known for known in sorted(WRITES, key=len, reverse=True) if known in path), path)
     return replace(found, method="POST", target=near.encode("latin-1", "replace"))
 
@@ -225,7 +227,8 @@ def _fits(path: str, body: dict[str, Any]) -> bool:
         return False
     allowed = {STOP: {"enabled", "reason"}, GATE: {"mode", "reason", "duration_minutes"},
                SENDER: {"enabled", "reason", "channel"}, REQUEST: {"reason", "duration_minutes"}, REVOKE: {"reason"},
-               APPROVE: {"digest", "signature"}, CYCLE: {"slot", "request_types"}, FIRE: set(), POSTMORTEM: set()}[path]  # fmt: skip
+               APPROVE: {"digest", "signature"}, CYCLE: {"slot", "request_types"}, FIRE: set(), POSTMORTEM: set(),
+               SUMMARY: set(), LIVE: set()}[path]  # fmt: skip
     if not set(body) <= allowed:
         return False
     if path in {STOP, SENDER} and not isinstance(body.get("enabled"), bool):

@@ -17,7 +17,7 @@ from ops_core.clock import ManualClock, SystemClock
 from ops_core.config import load_settings
 from ops_core.control.opening import plane_of
 from ops_core.control.people import add_operator, issue_token, revoke_token
-from tests.fuzz.inputs import CYCLE, FIRE, MARK, STOP, Attempt, Inputs
+from tests.fuzz.inputs import CYCLE, FIRE, LIVE, MARK, STOP, Attempt, Inputs
 from tests.fuzz.oracle import People, Picture, Reply, problems
 from tests.fuzz.wire import Wire
 from tests.operating import CHAT, OPS, TOKEN, Site
@@ -172,7 +172,7 @@ class Fuzz:
         while True:
             found = self._inputs.attempt()
             path = found.target.partition(b"?")[0].decode("latin-1")
-            starts = CYCLE in path or FIRE in path
+            starts = any(one.partition("?")[0] in path for one in (CYCLE, FIRE, LIVE))
             now = datetime.now(UTC)
             if not self._people.may_change(found, self._picture, now=now):
                 return found
