@@ -28,6 +28,8 @@ VERBS: dict[str, str] = {
     "sender": "Show, enable or disable the sender of messages.",
     "outbox": "Show, add or withdraw messages.",
     "live-fire": "Show the eight preconditions; send what was approved.",
+    "live": "Run one live cycle, or show its receipt or preview.",
+    "snapshot": "Show what a reference names.",
     "cycle": "Run one cycle, or show the latest receipt.",
     "daily": "Run the daily checklist in its order.",
     "summary": "Say how everything stands, from what is recorded.",

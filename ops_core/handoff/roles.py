@@ -193,6 +193,7 @@ COMMANDS: Mapping[str, Act | None] = MappingProxyType(
         "handoff key": EVERYBODY,
         "live": Act.CYCLE,
         "live latest": EVERYBODY,
+        "live preview": Act.PREVIEW,
         "summary": Act.CYCLE,
         "summary latest": EVERYBODY,
         "snapshot": EVERYBODY,
