@@ -32,6 +32,7 @@ VERBS: dict[str, str] = {
     "snapshot": "Show what a reference names.",
     "cycle": "Run one cycle, or show the latest receipt.",
     "daily": "Run the daily checklist in its order.",
+    "handoff": "Publish, pull or roll back bundles of results.",
     "summary": "Say how everything stands, from what is recorded.",
     "schedule": "Show, install or remove what runs the cycle every day.",
     "serve": "Serve the control plane over HTTP.",
