@@ -179,7 +179,7 @@ class Fault:
 
 
 def together(name: str, description: Mapping[str, str], *parts: Fault, **changed: Any) -> Fault:
-    """Faults of one stack that are injected at once, one after the other; the last may hide what the first shows.
+    """Faults of one stack that are injected at once, one after the other.
 
     Args:
         name: what people type.
@@ -207,6 +207,8 @@ def together(name: str, description: Mapping[str, str], *parts: Fault, **changed
         "curable": all(one.curable for one in parts),
         "left": tuple(dict.fromkeys(code for one in parts for code in one.left)),
         "needs": tuple(dict.fromkeys(need for one in parts for need in one.needs)),
+        "do": do,
+        "holds": holds,
         **changed,
     }
-    return Fault(name=name, description=description, parts=parts, do=do, holds=holds, **about)
+    return Fault(name=name, description=description, parts=parts, **about)

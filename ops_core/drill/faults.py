@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 
+from ops_core.drill.catalogue.alone import ALONE
 from ops_core.drill.catalogue.circumstances import UNDER_CIRCUMSTANCES
 from ops_core.drill.catalogue.deployed import DEPLOYED
+from ops_core.drill.catalogue.pairs import EMBEDDED_PAIRS, SERVICE_PAIRS
 from ops_core.drill.catalogue.promises import PROMISES
 from ops_core.drill.catalogue.running import RUNNING
 from ops_core.drill.catalogue.service import SINGLE
@@ -15,9 +17,10 @@ from ops_core.errors import UsageError
 
 __all__ = ["CATALOGUE", "FAULTS", "SERVICE", "Fault", "fault_named"]
 
-CATALOGUE: tuple[Fault, ...] = (*RUNNING, *DEPLOYED)
-SERVICE: tuple[Fault, ...] = (*SINGLE, *PROMISES, *UNDER_CIRCUMSTANCES)
-FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in (*CATALOGUE, *SERVICE)}
+# What is broken on the embedded stack, on the service stack, and on descriptions of it that are made for it.
+CATALOGUE: tuple[Fault, ...] = (*RUNNING, *DEPLOYED, *EMBEDDED_PAIRS)
+SERVICE: tuple[Fault, ...] = (*SINGLE, *PROMISES, *UNDER_CIRCUMSTANCES, *SERVICE_PAIRS)
+FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in (*CATALOGUE, *SERVICE, *ALONE)}
 
 
 def fault_named(name: str) -> Fault:

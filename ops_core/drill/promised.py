@@ -267,7 +267,7 @@ def _remedied(fault: Fault, dealt: Dealt) -> Iterator[str]:
         if not own:
             decided = [one.remediation for one in dealt.decisions if one.remediation]
             yield f"the remedy was {_listed(names or decided)}, not {wanted}"
-        elif (fault.curable or wanted in fault.then) and not (own[-1].verified or own[-1].undone):
+        elif (fault.curable or wanted in fault.then) and not (own[-1].verified or (fault.undone and own[-1].undone)):
             yield f"{wanted} did not help"
 
 
