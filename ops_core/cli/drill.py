@@ -34,6 +34,14 @@ def drill(
         str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run; `newest` names the newest.")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="What was skipped counts as not as promised.")] = False,
+    coverage: Annotated[
+        bool, typer.Option("--coverage", help="What a matrix run exercised, and what it did not.")
+    ] = False,
+    mutate: Annotated[bool, typer.Option("--mutate", help="Weaken the runbook: does the matrix notice?")] = False,
+    run: Annotated[str, typer.Option("--run", metavar="RUN", help="Of which matrix run.")] = "newest",
+    fail_under: Annotated[
+        float | None, typer.Option("--fail-under", metavar="PERCENT", min=0, max=100, help="Exit 1 below this.")
+    ] = None,
     reports: Annotated[Path, typer.Option("--reports", metavar="DIR", help="Where reports go.")] = Path("reports"),
     lang: Annotated[str, typer.Option("--lang", metavar="en|ko", help="Language of the reports.")] = "en",
     json: JsonOption = False,
@@ -48,6 +56,20 @@ def drill(
     wanted = Wanted(
         suites=tuple(suite or ()), faults=tuple(fault or ()), jobs=jobs, seed=seed, resume=resume, strict=strict
     )
+    if (coverage or mutate) and (words or matrix or coverage == mutate or wanted != Wanted(jobs=jobs)):
+        raise UsageError(
+            "a matrix run is measured by itself",
+            allowed="ops drill --coverage, or ops drill --mutate, each with --run and --fail-under",
+            next_step="ops drill --matrix, which holds one",
+        )
+    if coverage:
+        from ops_core.cli.drill_coverage import cover
+
+        return cover(run=run, reports=reports.absolute(), fail_under=fail_under, json=json)
+    if mutate:
+        from ops_core.cli.drill_mutants import kill_mutants
+
+        return kill_mutants(run=run, reports=reports.absolute(), fail_under=fail_under, jobs=jobs, lang=lang, json=json)
     if matrix and not words:
         return hold_matrix(wanted, reports=reports.absolute(), lang=lang, json=json)
     if matrix or wanted != Wanted():
