@@ -6,8 +6,8 @@ from ops_core.remediation import Plan, PlanContext, remediation
 from ops_core.remediation.temporary import put_in_force
 from ops_core.temporary import Kind
 
-# What is seen of a service while it is degraded on purpose: it says so, refuses what it cannot do, and what it stands on
-# is still away.
+# What is seen of a service while it is degraded on purpose: it says so, refuses what it cannot do, and what it stands
+# on is still away.
 AWAY = ("database.read_only", "database.unreachable", "redis.unreachable")
 LEFT = (*AWAY, "errors.rate_high", "ready.degraded")
 
