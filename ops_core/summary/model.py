@@ -64,6 +64,7 @@ class Risk:
         return {
             "code": self.code,
             "severity": self.severity.value,
+            "weighs": self.weighs.value,
             "what": self.what,
             "evidence": list(self.evidence),
             "next": self.next_step,
