@@ -155,6 +155,8 @@ def hold_all(
                 next_step="ops drill --matrix, which begins another run",
             )
         progress.begin(len(left), jobs)
+        # A database server that is not root has its folder in there: it must be able to pass through.
+        Path(scratch).chmod(0o711)
         pool = _Pool(begun, command, clock, progress, Path(scratch), limit_s, patience_s)
         try:
             pool.hold([by_name[name] for name in left], jobs)

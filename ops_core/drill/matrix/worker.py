@@ -168,7 +168,7 @@ def start(
         shutil.rmtree(held, ignore_errors=True)
         result_path(folder, fault.name).unlink(missing_ok=True)
         held.mkdir(parents=True, exist_ok=True)
-        scratch.mkdir(parents=True, mode=0o700)
+        scratch.mkdir(parents=True, mode=0o711)
         with (held / LOG).open("wb") as log:
             process = subprocess.Popen(
                 argv,
