@@ -114,11 +114,11 @@ class LiveCycleSeen:
 
     def explain_snapshot(self) -> str:
         """In words: whether its snapshot is found."""
-        if not self.snapshot_problem:
+        problem = self.snapshot_problem or ("" if self.snapshot_ref else "it left no reference")
+        if not problem:
             return f"the snapshot {self.snapshot_ref} is found"
-        named = self.snapshot_ref or "of no name"
         return (
-            f"the snapshot {named} of live cycle {self.run_id} is not found: {self.snapshot_problem} "
+            f"the snapshot of live cycle {self.run_id} is not found: {problem} "
             "(next: ops live run makes a new one; ops audit verify says whether the record holds)"
         )
 
