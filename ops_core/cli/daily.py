@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +12,7 @@ from ops_core.cli.cycle import NAME_WIDTH, exit_code_of, run_cycle, say_fire, sa
 from ops_core.cli.options import ConfigOption, JsonOption, ProfileOption, clock, settings_of
 from ops_core.cli.output import say, say_json
 from ops_core.config import Settings
-from ops_core.errors import EXIT_DONE
+from ops_core.errors import EXIT_DONE, UsageError
 from ops_core.verdict import Judged
 from ops_core.verdict import exit_code_of as exit_code_of_verdict
 
@@ -37,9 +37,30 @@ def register(app: typer.Typer, verb: str, line: str) -> None:
     app.command(verb, help=line)(daily)
 
 
-def daily(config: ConfigOption = None, profile: ProfileOption = None, json: JsonOption = False) -> int:
+def daily(
+    split: Annotated[
+        bool, typer.Option("--split", help="The five steps of an operator's host, from the pull to the snapshot.")
+    ] = False,
+    check: Annotated[
+        str | None,
+        typer.Option(
+            "--check", metavar="live-cycle|summary", help="One line about the latest one, asked of the server."
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    profile: ProfileOption = None,
+    json: JsonOption = False,
+) -> int:
     """Run the cycle, then the six steps; the verdict stands last."""
     settings = settings_of(config, profile)
+    if split or check is not None:
+        from ops_core.cli import daily_split
+
+        if split and check is not None:
+            raise UsageError("--split and --check are two different things", where="ops daily", allowed="one of them")
+        return (
+            daily_split.split(settings, json=json) if check is None else daily_split.check(settings, check, json=json)
+        )
     receipt = run_cycle(settings, _slot_due(settings))
     launched = _look(settings)
     judged = launched.observation

@@ -13,7 +13,10 @@ from ops_core.schedule.slots import Schedule
 # Stands in every file that we write, so that none of somebody else's is replaced or removed.
 OWN = "made by ops schedule"
 SCRIPT = "run_ops_cycle.sh"
-SHELL_SCRIPTS = ("run_ops.sh", SCRIPT, "run_daily_ops.sh")
+SHELL_SCRIPTS = (
+    *("run_ops.sh", SCRIPT, "run_daily_ops.sh"),
+    *("oci/daily_ops.sh", "oci/check_live_cycle.sh", "oci/check_ops_summary.sh"),
+)
 WINDOWS_SCRIPTS = ("run_ops_cycle.ps1",)
 KINDS = ("cron", "systemd", "windows", "synology", "kubernetes")
 

@@ -221,7 +221,10 @@ def test_a_program_without_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None
 def test_scripts_are_copied_once(tmp_path: Path) -> None:
     """Missing scripts are part of the plan; one that somebody changed stays, and one is told."""
     plan = host.with_scripts(Plan(kind="cron", name="n"), tmp_path)
-    assert {file.path.name for file in plan.files} == {"run_ops.sh", "run_ops_cycle.sh", "run_daily_ops.sh"}
+    assert {file.path.relative_to(tmp_path / "deploy").as_posix() for file in plan.files} == {
+        "run_ops.sh", "run_ops_cycle.sh", "run_daily_ops.sh",
+        "oci/daily_ops.sh", "oci/check_live_cycle.sh", "oci/check_ops_summary.sh",
+    }  # fmt: skip
     machine(tmp_path).carry_out(plan)
     assert all(stat.S_IMODE(file.path.stat().st_mode) == 0o755 for file in plan.files)
     assert host.with_scripts(Plan(kind="cron", name="n"), tmp_path) == Plan(kind="cron", name="n")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support import ROOT, need_program
 
-SCRIPTS = sorted((ROOT / "deploy").glob("*.sh"))
+SCRIPTS = sorted((ROOT / "deploy").rglob("*.sh"))
 CRONS_PATH = "/usr/bin:/bin"
 # Says where it runs and what it was given, one word a line, and ends as it is told.
 STAND_IN = """\
@@ -26,9 +26,7 @@ exit "${STAND_IN_CODE:-0}"
 def repository(tmp_path: Path) -> Path:
     root = tmp_path / "it's my $HOME repository"
     (root / ".venv" / "bin").mkdir(parents=True)
-    (root / "deploy").mkdir()
-    for script in SCRIPTS:
-        shutil.copy2(script, root / "deploy")
+    shutil.copytree(ROOT / "deploy", root / "deploy")
     stand_in(root / ".venv" / "bin" / "ops")
     return root
 
@@ -51,7 +49,7 @@ def call(
 
 def test_there_are_scripts() -> None:
     """Green on nothing is a defect; what a scheduler calls can be executed."""
-    assert {path.name for path in SCRIPTS} >= {"run_ops_cycle.sh", "run_daily_ops.sh", "run_ops.sh"}
+    assert {path.name for path in SCRIPTS} >= {"run_ops_cycle.sh", "run_daily_ops.sh", "run_ops.sh", "daily_ops.sh"}
     assert all(os.access(path, os.X_OK) for path in SCRIPTS)
     assert (ROOT / "deploy" / "run_ops_cycle.ps1").is_file()
 
@@ -89,8 +87,25 @@ def test_the_daily_checklist_is_called(repository: Path) -> None:
     assert done.stdout.splitlines() == [str(repository), "<daily>", "<--json>"]
 
 
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("oci/daily_ops.sh", ["<daily>", "<--split>"]),
+        ("oci/check_live_cycle.sh", ["<daily>", "<--check>", "<live-cycle>"]),
+        ("oci/check_ops_summary.sh", ["<daily>", "<--check>", "<summary>"]),
+    ],
+)
+def test_the_operators_day_and_its_checks_are_called(repository: Path, script: str, words: list[str]) -> None:
+    """From their own folder, by its path or through bash as it is typed, each argument whole."""
+    done = call(repository, "--profile", "a b", script=script)
+    assert done.stdout.splitlines() == [str(repository), *words, "<--profile>", "<a b>"]
+    argv = ["bash", f"deploy/{script}"]
+    done = subprocess.run(argv, cwd=repository, env={"PATH": CRONS_PATH}, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.splitlines()) == (0, [str(repository), *words])
+
+
 @pytest.mark.parametrize("code", [0, 1, 2, 3, 64])
-@pytest.mark.parametrize("script", ["run_ops_cycle.sh", "run_daily_ops.sh"])
+@pytest.mark.parametrize("script", ["run_ops_cycle.sh", "run_daily_ops.sh", "oci/daily_ops.sh"])
 def test_exit_codes_are_passed_on(repository: Path, script: str, code: int) -> None:
     """What ops says by its exit code reaches the scheduler unchanged."""
     assert call(repository, script=script, STAND_IN_CODE=str(code)).returncode == code
