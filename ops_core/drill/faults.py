@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from ops_core.drill.catalogue.alone import ALONE
 from ops_core.drill.catalogue.circumstances import UNDER_CIRCUMSTANCES
+from ops_core.drill.catalogue.control import CONTROL
 from ops_core.drill.catalogue.deployed import DEPLOYED
 from ops_core.drill.catalogue.pairs import EMBEDDED_PAIRS, SERVICE_PAIRS
 from ops_core.drill.catalogue.promises import PROMISES
@@ -17,10 +18,10 @@ from ops_core.errors import UsageError
 
 __all__ = ["CATALOGUE", "FAULTS", "SERVICE", "Fault", "fault_named"]
 
-# What is broken on the embedded stack, on the service stack, and on descriptions of it that are made for it.
+# What is broken on the embedded stack and on the service stack; beside them, what other stacks are made for.
 CATALOGUE: tuple[Fault, ...] = (*RUNNING, *DEPLOYED, *EMBEDDED_PAIRS)
 SERVICE: tuple[Fault, ...] = (*SINGLE, *PROMISES, *UNDER_CIRCUMSTANCES, *SERVICE_PAIRS)
-FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in (*CATALOGUE, *SERVICE, *ALONE)}
+FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in (*CATALOGUE, *SERVICE, *ALONE, *CONTROL)}
 
 
 def fault_named(name: str) -> Fault:

@@ -160,7 +160,7 @@ def dealt_with(events: Sequence[Event]) -> Dealt:
 def judge(
     fault: Fault,
     outcome: IncidentOutcome,
-    events: Sequence[Event],
+    dealt: Dealt,
     injected_at: datetime,
     *,
     healed: bool,
@@ -172,13 +172,13 @@ def judge(
     Args:
         fault: what was injected.
         outcome: what came of the incident loop.
-        events: of its incident; none where there was none.
+        dealt: what its incident says was decided and done.
         injected_at: when the fault was in force.
         healed: whether the fault was not in force any more when the incident had ended.
         healthy_record: of the look before the fault.
         changed: in which ways the stack is not as before.
     """
-    seen, dealt, view = outcome.observation, dealt_with(events), outcome.view
+    seen, view = outcome.observation, outcome.view
     findings, unknown = about(seen, Judged.BAD), about(seen, Judged.UNKNOWN)
     expected = tuple(About(code=code, target=target) for code, target in fault.expected)
     allowed = {*fault.about, *({None} if fault.by_hand else ())}
@@ -264,8 +264,10 @@ def _remedied(fault: Fault, dealt: Dealt) -> Iterator[str]:
     names = [one.name for one in dealt.remedied]
     for wanted in (fault.remediation, *fault.then):
         own = [one for one in dealt.remedied if one.name == wanted]
-        if not own:
-            decided = [one.remediation for one in dealt.decisions if one.remediation]
+        decided = [one.remediation for one in dealt.decisions if one.remediation]
+        if not own and not names and wanted in decided:
+            yield f"{wanted} was decided on, and not begun"
+        elif not own:
             yield f"the remedy was {_listed(names or decided)}, not {wanted}"
         elif (fault.curable or wanted in fault.then) and not (own[-1].verified or (fault.undone and own[-1].undone)):
             yield f"{wanted} did not help"

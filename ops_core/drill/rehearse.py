@@ -20,7 +20,7 @@ from ops_core.control.service import ControlPlane
 from ops_core.drill.base_stack import Stack
 from ops_core.drill.fault import Fault
 from ops_core.drill.people import give_two_keys
-from ops_core.drill.promised import Rehearsal, about, differences, judge
+from ops_core.drill.promised import Rehearsal, about, dealt_with, differences, judge
 from ops_core.errors import OpsError, UsageError
 from ops_core.incident.loop import Choice, run_incident
 from ops_core.incident.store import Incidents
@@ -166,7 +166,13 @@ def rehearse_on(
     say(f"withdrawn, and {'as before' if not changed else 'NOT as before'}")
     events = Incidents(plane, clock, ACTOR).events(outcome.incident_id) if outcome.incident_id else ()
     return judge(
-        fault, outcome, events, injected_at, healed=healed, healthy_record=healthy_record, changed=tuple(changed)
+        fault,
+        outcome,
+        dealt_with(events),
+        injected_at,
+        healed=healed,
+        healthy_record=healthy_record,
+        changed=tuple(changed),
     )
 
 

@@ -30,6 +30,9 @@ SLOW_BUCKET = "0.4"
 FAILED = 'status="5'
 # The tests of a fault are asked until they hold: a hanging service must not hang them.
 IMPATIENT_S = 1.0
+# How many connections to PostgreSQL the service has, and after how long one that is asked surely hangs.
+CONNECTIONS = 4
+HANGS_S = 0.3
 
 
 def stopped(stack: ServiceStack, service: str) -> None:
@@ -194,9 +197,12 @@ def sessions_frozen(stack: ServiceStack, service: str) -> None:
     """What serves the service within PostgreSQL stops: who uses those connections waits for ever."""
 
     def all_hang() -> bool:
-        for pid in stack.sessions_of_service():
-            os.kill(pid, signal.SIGSTOP)
-        return stack.ask("/health/ready", limit_s=IMPATIENT_S)[0] == 503
+        for _ in range(CONNECTIONS + 2):
+            for pid in stack.sessions_of_service():
+                os.kill(pid, signal.SIGSTOP)
+            # Who asks takes a connection and does not get it back, until there is none left.
+            stack.ask("/health/ready", limit_s=HANGS_S)
+        return stack.ready() == (503, "degraded")
 
     stack.wait(all_hang, f"{service} still has connections")
 
