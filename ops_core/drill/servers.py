@@ -6,6 +6,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,8 @@ ADMINISTRATORS_PATH = ("/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin")
 POSTGRES_USER = "postgres"
 INITDB_S = 120.0
 PLACE_PREFIX = "ops-pg-"
+# Where every account may make folders; mkdtemp makes one of the caller's alone.
+EVERYBODYS = "/tmp"  # noqa: S108 - see above
 SOCKET_FOLDER_MAX = 85  # bytes: a Unix socket's path has at most 107, its name included
 # What a crash of the machine would lose does not matter to a rehearsal.
 POSTGRES_SETTINGS = (
@@ -103,7 +106,9 @@ def new_place(beside: Path) -> Path:
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(mode=0o700)
         return beside
-    place = Path(tempfile.mkdtemp(prefix=PLACE_PREFIX))
+    usual = Path(tempfile.gettempdir()).resolve()
+    within_reach = all(folder.stat().st_mode & stat.S_IXOTH for folder in (usual, *usual.parents))
+    place = Path(tempfile.mkdtemp(prefix=PLACE_PREFIX, dir=None if within_reach else EVERYBODYS))
     os.chown(place, account.pw_uid, account.pw_gid)
     return place
 

@@ -38,13 +38,12 @@ DATABASE, REDIS, INGEST = "database", "redis", "ingest"
 # Nobody operates these: they use the service, or its database, or deploy it.
 VISITORS, LOAD, BUSY, WRITERS = "visitors", "load", "busy", "writers"
 HOLDER, ROLLOUT = "holder", "rollout"
-HOLDER_AT_TIMES = "holder-at-times"
 # Clients, items in a batch, seconds between two batches: more than the service can take at once; as much as it can
 # take, which is slow; a little.
 SENDERS = {LOAD: ("6", "100", "0.05"), BUSY: ("4", "100", "0.05"), WRITERS: ("3", "2", "0.2")}
-# Seconds for which a session locks the table, and for which it lets it go: longer than a writer waits; shorter.
-HOLDERS = {HOLDER: ("3600", "0"), HOLDER_AT_TIMES: ("0.9", "0.05")}
-UNWANTED = (*SENDERS, *HOLDERS)
+# Seconds for which a session locks the table, and for which it lets it go: long, but shorter than a writer waits.
+HOLDING = ("0.9", "0.05")
+UNWANTED = (*SENDERS, HOLDER)
 ACCOUNT = "ingest"
 PASSWORD, API_KEY, JWT_SECRET = "POSTGRES_PASSWORD", "API_KEY", "JWT_SECRET"
 SECRETS = (PASSWORD, API_KEY, JWT_SECRET)
@@ -244,7 +243,7 @@ class ServiceLayout(WorkDir):
             name: (*clients, "send", f"{url}/ingest", str(keys / API_KEY), *about) for name, about in SENDERS.items()
         }
         session = (*python, str(HOLDING_SCRIPT), self.database_url(), str(keys / PASSWORD))
-        holders = {name: (*session, *about) for name, about in HOLDERS.items()}
+        burdens = {**senders, HOLDER: (*session, *HOLDING)}
         rollout = str(self.rollout_folder / ROLLOUT_SCRIPT.name)
         agent = (sys.executable, "-I", "-S", "-B", rollout, "agent", str(self.release_link(INGEST)))
         redis = (servers.program("redis-server"), str(self.root / "redis.conf"))
@@ -259,7 +258,7 @@ class ServiceLayout(WorkDir):
             *supervisor_program(self, VISITORS, servers.leashed("", (*clients, "visit", f"{url}/items"))),
             *supervisor_program(self, ROLLOUT, servers.leashed("", agent)),
         ]
-        for name, argv in {**senders, **holders}.items():
+        for name, argv in burdens.items():
             lines += supervisor_program(self, name, servers.leashed("", argv), autostart=False)
         return "\n".join(lines) + "\n"
 

@@ -318,6 +318,7 @@ class ServiceStack(Stack[ServiceLayout]):
             " || coalesce(' ' || obj_description(c.oid), '')"
             " FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0"
             " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'v', 'i') GROUP BY c.oid"
+            " UNION ALL SELECT proname, 'f' FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
         )
         with self.connect() as connection:
             return {str(row[0]): str(row[1]) for row in connection.execute(asked).fetchall()}

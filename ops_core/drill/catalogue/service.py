@@ -28,7 +28,7 @@ from ops_core.drill.fault import (
     ROLLBACK_RELEASE,
 )
 from ops_core.drill.injectors import in_turn
-from ops_core.drill.service_layout import BUSY, DATABASE, HOLDER, HOLDER_AT_TIMES, INGEST, LOAD, REDIS, WRITERS
+from ops_core.drill.service_layout import BUSY, DATABASE, HOLDER, INGEST, LOAD, REDIS, WRITERS
 from ops_core.temporary import Kind
 
 LOWER_LIMITS, RESTORE_LIMITS = "lower_limits", "restore_limits"
@@ -36,6 +36,10 @@ ENTER_DEGRADED, LEAVE_DEGRADED = "enter_degraded_mode", "leave_degraded_mode"
 # What does not help is given this long to help all the same.
 HOPELESS_S = 5.0
 WRONG_PORT = {"DATABASE_URL": "postgresql://ingest@127.0.0.1:1/ingest"}
+REFUSES_WRITES = (
+    "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'closed'; END$$",
+    "CREATE TRIGGER closed BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION refuse()",
+)
 LOWERED = {"INGEST_MAX_BATCH_ITEMS": "50", "MAX_REQUEST_BODY_BYTES": "32768"}
 LOSES_IDS = {'(b"x-request-id", request_id.encode())': '(b"x-correlation-id", request_id.encode())'}
 WRONG_REDIS = {"redis.Redis.from_url(\n        url,": 'redis.Redis.from_url(\n        url.rpartition("/")[0] + "/7",'}
@@ -237,9 +241,9 @@ LOADED = (
         holds=by.overloaded(BUSY),
     ),
     service_fault(
-        "table-locked",
-        "somebody's session keeps the table locked: writers fail, and lower limits do not help",
-        "누군가의 세션이 테이블을 잠그고 있음: 쓰기가 실패하며 상한을 낮춰도 도움이 되지 않음",
+        "writes-refused",
+        "somebody has the database refuse what is written by hand: writers fail, and lower limits do not help",
+        "누군가 데이터베이스가 쓰기를 거부하도록 직접 변경함: 쓰기가 실패하며 상한을 낮춰도 도움이 되지 않음",
         findings=("errors.rate_high",),
         absent=("ready.not_ok", "ready.degraded"),
         row="errors-rate-high",
@@ -247,22 +251,22 @@ LOADED = (
         curable=False,
         undone=True,
         verify_s=HOPELESS_S,
-        do=by.running(HOLDER, WRITERS),
+        do=in_turn(by.told(*REFUSES_WRITES), by.running(WRITERS)),
         holds=by.failing,
     ),
     service_fault(
-        "table-locked-lowered",
-        "limits are lowered already, and writers still fail: somebody's session keeps the table locked",
-        "이미 상한을 낮췄지만 쓰기가 계속 실패함: 누군가의 세션이 테이블을 잠그고 있음",
+        "writes-refused-lowered",
+        "limits are lowered already, and writers still fail: the database refuses what is written",
+        "이미 상한을 낮췄지만 쓰기가 계속 실패함: 데이터베이스가 쓰기를 거부함",
         findings=("errors.rate_high",),
         facts=("limits.lowered",),
         row="errors-rate-high-lowered",
         remediation=None,
-        do=in_turn(by.for_a_while(Kind.LOWERED, LOWERED), by.restarted, by.running(HOLDER, WRITERS)),
+        do=in_turn(by.for_a_while(Kind.LOWERED, LOWERED), by.restarted, by.told(*REFUSES_WRITES), by.running(WRITERS)),
         holds=by.failing,
     ),
     service_fault(
-        "table-locked-at-times-lowered",
+        "table-locked-lowered",
         "limits are lowered already, and writers still wait: somebody's session locks the table again and again",
         "이미 상한을 낮췄지만 쓰기가 계속 지연됨: 누군가의 세션이 테이블을 반복해서 잠금",
         findings=("latency.p95_high",),
@@ -270,7 +274,7 @@ LOADED = (
         facts=("limits.lowered",),
         row="latency-p95-high-lowered",
         remediation=None,
-        do=in_turn(by.for_a_while(Kind.LOWERED, LOWERED), by.restarted, by.running(HOLDER_AT_TIMES, WRITERS)),
+        do=in_turn(by.for_a_while(Kind.LOWERED, LOWERED), by.restarted, by.running(HOLDER, WRITERS)),
         holds=by.slow,
     ),
     service_fault(
@@ -297,7 +301,7 @@ LOADED = (
         undone=True,
         end=ESCALATED,
         verify_s=HOPELESS_S,
-        do=in_turn(by.for_a_while(Kind.LOWERED, LOWERED), by.restarted, by.running(HOLDER, WRITERS)),
+        do=in_turn(by.for_a_while(Kind.LOWERED, LOWERED), by.restarted, by.told(*REFUSES_WRITES), by.running(WRITERS)),
         holds=by.failing,
     ),
     service_fault(
