@@ -19,11 +19,12 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-fuzz fuzz demo test tampering kills races lint bench dist lock
+.PHONY: help setup setup-fuzz setup-examples fuzz demo test tampering kills races lint bench dist lock
 
 help:
 	@echo "make demo    break a real service, find out, decide, roll back, verify, write the postmortem"
 	@echo "make test    run the tests"
+	@echo "make drills  hold every fault of the catalogue, measure what that exercised, weaken the runbook and see it noticed"
 	@echo "make kills   kill every act of the control plane before each of its system calls (half an hour)"
 	@echo "make races   many processes for one window, again and again"
 	@echo "make tampering  change things behind the program by the thousand: all found, none effective"
@@ -39,6 +40,12 @@ demo: $(READY)
 
 test: $(READY)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+# CI holds a part of the matrix; this is all of it. DRILL_SEED=… repeats the order of one run.
+drills: $(READY)
+	@$(BIN)/ops drill --matrix --strict $(if $(DRILL_SEED),--seed $(DRILL_SEED))
+	@$(BIN)/ops drill --coverage --fail-under 100
+	@$(BIN)/ops drill --mutate --fail-under 95
 
 # Changes behind the program's back by the thousand; CI makes some hundred. OPS_TAMPERING_SEED=… repeats one run.
 tampering: $(READY)
@@ -62,6 +69,16 @@ fuzz: $(READY) $(FUZZ)/.locked
 	@$(BIN)/python -m tests.fuzz.documented $(abspath $(FUZZ))/bin/schemathesis
 
 setup-fuzz: $(FUZZ)/.locked
+
+# What the example needs would slow every start of pytest too.
+EXAMPLES_VENV = $(VENV)-examples
+
+setup-examples: $(EXAMPLES_VENV)/.locked
+
+$(EXAMPLES_VENV)/.locked: requirements/examples.txt $(LOCKED)
+	@$(BIN)/python -m venv --clear $(EXAMPLES_VENV)
+	@$(EXAMPLES_VENV)/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/examples.txt
+	@touch $@
 
 $(FUZZ)/.locked: requirements/fuzz.txt $(LOCKED)
 	@$(BIN)/python -m venv --clear $(FUZZ)
@@ -122,4 +139,5 @@ lock:
 	    uv=$$scratch/bin/uv; fi; \
 	"$$uv" $(LOCK) -o requirements/run.txt pyproject.toml && \
 	"$$uv" $(LOCK) -c requirements/run.txt --group dev -o requirements/dev.txt pyproject.toml && \
-	"$$uv" $(LOCK) --group fuzz -o requirements/fuzz.txt
+	"$$uv" $(LOCK) --group fuzz -o requirements/fuzz.txt && \
+	"$$uv" $(LOCK) --group examples -o requirements/examples.txt
