@@ -1,46 +1,30 @@
 """A container engine of the tests' own: a real dockerd in a folder that goes away, without networks, and small images.
 
-One engine serves all processes of a run: the first that needs it starts it, the last one to leave ends it, with its
-containers. It needs root. The images hold one static program (`container_service.c`).
+It is the one that drills break (`ops_core/drill/container_engine.py`). One engine serves all processes of a run: the
+first that needs it starts it, the last one to leave ends it, with its containers.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import http.client
-import io
 import json
 import os
 import secrets
-import shutil
-import signal
 import socket
-import subprocess
-import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 from support import eventually, need_program
 
+from ops_core.drill.container_engine import PROGRAMS, end_engine, make_images, start_engine
 from ops_core.engine.answers import Container
-from ops_core.engine.asking import Engine, EngineUnanswered
+from ops_core.engine.asking import Engine
 
-SOURCE = Path(__file__).with_name("container_service.c")
-HEALTH = {
-    "Test": ["CMD", "/service", "check"],
-    "Interval": 300_000_000,
-    "Timeout": 3_000_000_000,
-    "StartPeriod": 1_000_000,
-    "Retries": 2,
-}
-# What each image does: `sick` answers 500, `crash` ends at once, `mute` has no heartbeat.
-IMAGES = {"good": "good", "sick": "sick", "crash": "crash"}
 MARK = "RUNBOOK_CI"
 
 
@@ -118,19 +102,19 @@ def shared_engine(common: Path) -> Iterator[TestEngine]:
     """The engine that all processes of a test run share; `common` is a folder that they all know."""
     if os.geteuid() != 0:
         pytest.skip("a container engine needs root")
-    need_program("dockerd")
-    need_program("gcc")
+    for name in PROGRAMS:
+        need_program(name)
     note = common / "engine.json"
     me = f"{os.getpid()}/{secrets.token_hex(4)}"
     with _locked(common):
         told = json.loads(note.read_text()) if note.exists() else None
         if told is None:
             folder = Path(mkdtemp(prefix="engine-"))
-            pid = _start(folder)
+            pid = start_engine(folder)
             try:
-                images = {name: _import(folder, name, does) for name, does in IMAGES.items()}
+                images = make_images(folder)
             except BaseException:
-                _end(folder, pid)
+                end_engine(folder, pid)
                 raise
             told = {"folder": str(folder), "pid": pid, "images": images, "users": []}
         note.write_text(json.dumps({**told, "users": [*told["users"], me]}))
@@ -145,99 +129,7 @@ def shared_engine(common: Path) -> Iterator[TestEngine]:
                 note.write_text(json.dumps({**told, "users": users}))
             else:
                 note.unlink()
-                _end(Path(told["folder"]), told["pid"])
-
-
-def _start(folder: Path) -> int:
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                *(need_program("dockerd"), "--bridge=none", "--iptables=false", "--ip6tables=false"),
-                *("--shutdown-timeout=2", f"--host=unix://{folder}/engine.sock", f"--data-root={folder}/data"),
-                *(f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            # It looks for containerd and runc, which lie where only the administrator looks.
-            env={**os.environ, "PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"},
-            start_new_session=True,
-        )
-
-    def answers() -> bool:
-        if process.poll() is not None:
-            pytest.fail(f"dockerd ended: {(folder / 'log').read_text(errors='replace')[-2000:]}", pytrace=False)
-        try:
-            Engine(folder / "engine.sock").ask("GET", "/version", limit_s=2)
-        except EngineUnanswered:
-            return False
-        return True
-
-    eventually(answers, "dockerd answers", limit_s=60)
-    # Another process may be the one that ends it: nothing here is to wait for it, or to complain that nobody did.
-    process.returncode = 0
-    return process.pid
-
-
-def _import(folder: Path, name: str, does: str) -> str:
-    """Make an image of the static program; returns its id."""
-    program = folder / "service"
-    if not program.exists():
-        subprocess.run(["gcc", "-static", "-Os", "-o", program, SOURCE], check=True, timeout=120)
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        tar.add(program, "service")
-    changes = (
-        f'CMD ["/service", "{does}"]',
-        f"ENV VERSION={name}",
-        f"LABEL version={name}",
-        'HEALTHCHECK --interval=300ms --timeout=3s --start-period=1ms --retries=2 CMD ["/service", "check"]',
-    )
-    query = urlencode([("fromSrc", "-"), ("repo", "service"), ("tag", name), *(("changes", one) for one in changes)])
-    connection = http.client.HTTPConnection("engine", timeout=60)
-    connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.sock.connect(str(folder / "engine.sock"))
-    try:
-        headers = {"Content-Type": "application/x-tar"}
-        connection.request("POST", f"/images/create?{query}", packed.getvalue(), headers)
-        said = connection.getresponse().read().decode()
-    finally:
-        connection.close()
-    status = json.loads(said.strip().splitlines()[-1]).get("status", "")
-    assert status.startswith("sha256:"), said
-    return str(status).removeprefix("sha256:")
-
-
-def _end(folder: Path, pid: int) -> None:
-    with contextlib.suppress(Exception):  # whatever is wrong with it, it is ended below
-        client = Engine(folder / "engine.sock")
-        for entry in client.ask("GET", "/containers/json?all=1"):
-            client.ask("DELETE", f"/containers/{entry['Id']}?force=1", limit_s=30)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, 0)
-    try:
-        eventually(lambda: not _of(folder), "dockerd and what it started end", limit_s=20)
-    finally:
-        for one in _of(folder):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(one, signal.SIGKILL)
-        mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-        for mount in sorted((one for one in mounts if one.startswith(f"{folder}/")), reverse=True):
-            subprocess.run(["umount", "-l", mount], check=False, timeout=20)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _of(folder: Path) -> list[int]:
-    """The processes that name the engine's folder: dockerd, containerd and its shims."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            words = entry.read_bytes().decode(errors="replace").split("\0")
-            if any(str(folder) in word for word in words) and int(entry.parent.name) != os.getpid():
-                found.append(int(entry.parent.name))
-    return found
+                end_engine(Path(told["folder"]), told["pid"])
 
 
 @contextlib.contextmanager

@@ -60,7 +60,9 @@ class ContainerEvidence(Evidence):
 
     @property
     def facts(self) -> tuple[str, ...]:
-        return ("image.unproven",) if self.image_good is not None and self.image_id != self.image_good else ()
+        # Where there is no container there is no image to blame.
+        known = self.image_good is not None and self.image_id
+        return ("image.unproven",) if known and self.image_id != self.image_good else ()
 
     def explain(self) -> str:
         if self.state == "missing":

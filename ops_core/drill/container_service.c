@@ -1,4 +1,5 @@
-/* The service in the test images: answers HTTP on PORT, logs heartbeats. "check" asks it. USR1: sick; USR2: silent. */
+/* The service in the images of drills: answers HTTP on PORT, logs heartbeats. "check" asks it. USR1: sick; USR2: silent;
+   HUP: logs an error and goes on. BROKEN in its environment makes every image sick. */
 #include <arpa/inet.h>
 #include <poll.h>
 #include <signal.h>
@@ -8,9 +9,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t sick, silent;
+static volatile sig_atomic_t sick, silent, noisy;
 static void on_usr1(int n) { (void)n; sick = 1; }
 static void on_usr2(int n) { (void)n; silent = 1; }
+static void on_hup(int n) { (void)n; noisy = 1; }
 static void on_term(int n) { (void)n; _exit(0); }
 
 int main(int count, char **words) {
@@ -30,17 +32,20 @@ int main(int count, char **words) {
     }
     signal(SIGUSR1, on_usr1);
     signal(SIGUSR2, on_usr2);
+    signal(SIGHUP, on_hup);
     signal(SIGTERM, on_term);
     signal(SIGPIPE, SIG_IGN);
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (!strcmp(does, "crash")) { printf("error: cannot start, token=abcdef\n"); return 3; }
-    if (!strcmp(does, "sick")) sick = 1;
+    if (!strcmp(does, "sick") || getenv("BROKEN")) sick = 1;
+    if (!strcmp(does, "mute")) silent = 1;
     int one = 1, server = socket(AF_INET, SOCK_STREAM, 0);
     setsockopt(server, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (bind(server, (void *)&at, sizeof at) || listen(server, 16)) { printf("error: port %s\n", port); return 4; }
     for (;;) {
         struct pollfd wait = {.fd = server, .events = POLLIN};
         if (sick == 1) { printf("error: sick\n"); sick = 2; }
+        if (noisy) { printf("error: noisy\n"); noisy = 0; }
         if (!silent) printf("heartbeat %s\n", version ? version : "?");
         if (poll(&wait, 1, 200) <= 0) continue;
         int s = accept(server, NULL, NULL);
