@@ -128,11 +128,12 @@ def run_live_cycle(
 
 @router.get("/live/cycle/latest", summary="The receipt of the latest live cycle.", dependencies=[_NO_QUERY])
 def live_cycle_latest(context: InContext) -> dict[str, Any]:
-    """The receipt's own fields, and the same in `rows`."""
+    """The receipt's own fields, and the same in `rows`; an empty row where there is none, as scripts take the first."""
     from ops_core.live.receipts import latest
 
     with context.plane().snapshot() as found:
-        return rows_of(latest(found))
+        receipt = latest(found)
+    return {"status": "no_data", "rows": [{}]} if receipt is None else rows_of(receipt)
 
 
 @router.get("/snapshots/resolve", summary="What a reference names.", openapi_extra={"parameters": [_NAMED]})

@@ -221,7 +221,7 @@ def row_of(latest: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The one row of the answer about a latest one; None where there is none."""
     rows = latest.get("rows")
     found = rows[0] if isinstance(rows, list) and rows else None
-    return found if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) and found else None
 
 
 def codes_of(summary: Mapping[str, Any]) -> list[str]:
