@@ -13,10 +13,10 @@ from ops_core.config import load_settings
 from ops_core.content import content_dir
 from ops_core.control.opening import plane_of
 from ops_core.decision.table import load_table
-from ops_core.drill.fault import RESTART, ROLLBACK_CONFIG, ROLLBACK_RELEASE
-from ops_core.drill.faults import SERVICE
 from ops_core.drill.catalogue.circumstances import ROLLBACK_SCHEMA
 from ops_core.drill.catalogue.service import LOWER_LIMITS
+from ops_core.drill.fault import RESTART, ROLLBACK_CONFIG, ROLLBACK_RELEASE
+from ops_core.drill.faults import FAULTS, SERVICE
 from ops_core.drill.rehearse import environment_of, rehearse_on, see_it_healthy
 from ops_core.drill.service_layout import INGEST
 from ops_core.drill.service_stack import ServiceStack
@@ -32,7 +32,10 @@ CLOCK = SystemClock()
 TABLES = [content_dir() / "remediations" / "decisions.toml"]
 # One for what a service stands on, and one for what is deployed to it.
 ALWAYS = ("redis-stopped", "weak-secret")
-EVERY_FAULT = pytest.mark.parametrize("fault", sampled(SERVICE, 0.6), ids=lambda f: f.name)
+
+
+# All of them are held by `make drills`, each on a stack of its own; here some, one after the other on the same stack.
+SHARE = 0.06
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +79,20 @@ SYMPTOMS = {
     "database-stopped": lambda s: (s.ready(), write(s), read(s)) == ((503, "degraded"), 503, 503),
     "redis-stopped": lambda s: (s.ready(), write(s), read(s)) == ((503, "degraded"), 202, 200),
     "ingest-killed": lambda s: (s.status(), read(s), write(s)) == (0, 0, 0),
-    "ingest-bad-release": lambda s: (s.status(), read(s), write(s)) == (500, 500, 202),
+    "unready-new-release": lambda s: (s.status(), read(s), write(s)) == (500, 200, 202),
     "bad-migration": lambda s: (s.ready(), write(s), read(s), s.schema()) == ((503, "unready"), 500, 500, "0003"),
     "wrong-database-port": lambda s: (s.ready(), read(s), s.schema()) == ((503, "degraded"), 503, "0002"),
     "overload": lambda s: (s.status(INGEST, "/health/live"), write(s, 101)) == (200, 413),
     "oversized-accepted": lambda s: (s.ready(), write(s, 101)) == ((200, "ready"), 202),
     "weak-secret": lambda s: (s.ready(), write(s)) == ((200, "ready"), 202),
 }
+
+
+EVERY_FAULT = pytest.mark.parametrize("fault", sampled([FAULTS[n] for n in SYMPTOMS], 0.6), ids=lambda f: f.name)
+# Where nobody asks for a sample, those that are done by hand above.
+REHEARSED = sampled(SERVICE, SHARE, always=lambda one: one.name in ALWAYS)
+if len(REHEARSED) == len(SERVICE):
+    REHEARSED = [FAULTS[name] for name in SYMPTOMS]
 
 
 # The report that the runbook asks for, and what only people know of it.
@@ -126,10 +136,7 @@ def rehearsed(stack):
 
 @pytest.mark.parametrize(
     "fault",
-    [
-        pytest.param(f, id=f.name, marks=() if f.name in ALWAYS else pytest.mark.slow)
-        for f in sampled(SERVICE, 0.4, always=lambda one: one.name in ALWAYS)
-    ],
+    [pytest.param(f, id=f.name, marks=() if f.name in ALWAYS else pytest.mark.slow) for f in REHEARSED],
 )
 def test_the_runbook_deals_with_a_fault(stack, rehearsed, fault):
     """Found by the suite `service`, decided, remedied, verified by the same checks, reported with citations that hold."""
@@ -138,15 +145,21 @@ def test_the_runbook_deals_with_a_fault(stack, rehearsed, fault):
     done = rehearse_on(stack, fault, settings=settings, plane=plane, clock=CLOCK, say=told.append, verify_s=20)
     assert done.problems == (), "\n".join(told)
     view = done.view
-    assert (view.state, view.remediation) == ("escalated" if fault.left else "recovered", fault.remediation)
+    assert view.state == fault.ends
+    assert done.restored
     looks = [read_observation(_record(stack, one.record)) for one in view.observations]
-    assert {(one.code, one.target) for one in looks[0].findings} >= {(code, fault.target) for code in fault.findings}
-    assert {one.code for one in looks[-1].findings} == set(fault.left)
-    assert set(fault.facts) <= set(view.facts)
-    assert view.row_id == load_table(TABLES).first_match(fault.findings, fault.facts).id
+    assert {(one.code, one.target) for one in looks[0].findings} >= set(fault.expected)
+    if fault.ends == "recovered" or fault.left:
+        assert {one.code for one in looks[-1].findings} == set(fault.left)
+    assert set(fault.facts) <= set(done.facts)
+    if fault.row is not None and not fault.by_hand:
+        assert fault.row in done.rows
+        assert load_table(TABLES).first_match(fault.findings, fault.facts).id == fault.row
     folder = stack.reports_dir / "incidents" / view.id
     for name in ("incident.md", "postmortem.md"):
         check_citations((folder / name).read_text(encoding="utf-8"), view)
+    if fault.name not in SYMPTOMS:
+        return
     report = scenario_report(settings, plane, fault, view)
     sections = [line.removeprefix("## ") for line in report.splitlines() if line.startswith("## ")]
     assert sections[:4] == ["Impact", "Root cause", "Mitigation", "Recovery check"]
