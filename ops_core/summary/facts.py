@@ -12,8 +12,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import func, select
-
 from ops_core.clock import Clock, isoformat, parse_instant
 from ops_core.config import Settings
 from ops_core.control import schema
@@ -255,6 +253,8 @@ def _incidents(settings: Settings, plane: ControlPlane, clock: Clock) -> Iterato
 
 
 def _messages(found: Transaction, now: datetime) -> Messages:
+    from sqlalchemy import func, select
+
     def of(state: str) -> tuple[int, tuple[str, ...]]:
         table = schema.outbox
         recent = (table.c.state == state, table.c.ended_at >= isoformat(now - RECENT))
