@@ -89,13 +89,14 @@ def drill(
 def _rehearse(names: list[str], *, reports: Path, lang: str, json: bool) -> int:
     import tempfile
 
-    from ops_core.drill.own import all_faults, configuration_for, named, repository_of
+    from ops_core.drill.faults import fault_named
+    from ops_core.drill.own import all_faults, configuration_for, repository_of
     from ops_core.drill.rehearse import rehearse
     from ops_core.drill.telling import rehearsal_lines
 
     root = repository_of(Path.cwd())
     catalogue = all_faults(root)
-    faults = [named(name, catalogue) for name in names]
+    faults = [fault_named(name, catalogue) for name in names]
     results = []
     for fault in faults:
         lacking = fault.missing()

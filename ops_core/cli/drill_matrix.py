@@ -90,10 +90,10 @@ def chosen(faults: tuple[Fault, ...], wanted: Wanted) -> list[Fault]:
     Raises:
         UsageError: there is no such fault or suite.
     """
-    from ops_core.drill.own import named
+    from ops_core.drill.faults import fault_named
 
     by_name = {fault.name: fault for fault in faults}
-    some = [named(name, by_name) for name in wanted.faults] if wanted.faults else list(faults)
+    some = [fault_named(name, by_name) for name in wanted.faults] if wanted.faults else list(faults)
     known = sorted({fault.looked_at_by for fault in faults})
     for suite in wanted.suites:
         if suite not in known:

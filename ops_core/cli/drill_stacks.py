@@ -22,7 +22,8 @@ def manage(verb: str, rest: list[str], *, lang: str, json: bool) -> int:
     Raises:
         UsageError: it takes something else.
     """
-    from ops_core.drill.own import all_faults, named, repository_of
+    from ops_core.drill.faults import fault_named
+    from ops_core.drill.own import all_faults, repository_of
 
     if verb == "list":
         if rest:
@@ -31,7 +32,7 @@ def manage(verb: str, rest: list[str], *, lang: str, json: bool) -> int:
     if verb in ("inject", "withdraw"):
         if len(rest) != 1:
             raise UsageError(f"ops drill {verb} takes one fault", next_step="ops drill list")
-        fault = named(rest[0], all_faults(repository_of(Path.cwd())))
+        fault = fault_named(rest[0], all_faults(repository_of(Path.cwd())))
         kind = fault.stack
     else:
         kind = _kind(verb, rest)

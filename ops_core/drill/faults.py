@@ -25,18 +25,19 @@ SERVICE: tuple[Fault, ...] = (*SINGLE, *PROMISES, *UNDER_CIRCUMSTANCES, *SERVICE
 FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in (*CATALOGUE, *SERVICE, *ALONE, *CONTROL, *CONTAINER)}
 
 
-def fault_named(name: str) -> Fault:
-    """The fault of that name.
+def fault_named(name: str, faults: Mapping[str, Fault] | None = None) -> Fault:
+    """The fault of that name, of the shipped ones where no others are given.
 
     Raises:
         UsageError: there is none; the message lists those there are.
     """
-    if name not in FAULTS:
-        close = difflib.get_close_matches(name, FAULTS, n=1)
+    known = FAULTS if faults is None else faults
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
         raise UsageError(
             f"there is no fault {name!r}",
             where="the fault catalogue",
-            allowed=", ".join(FAULTS),
+            allowed=", ".join(known),
             next_step=f"did you mean {close[0]!r}?" if close else "",
         )
-    return FAULTS[name]
+    return known[name]

@@ -7,7 +7,6 @@ own check appears in the matrix, without a line of configuration.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,7 +18,7 @@ from ops_core.drill.base_stack import Stack
 from ops_core.drill.fault import Fault
 from ops_core.drill.faults import FAULTS
 from ops_core.drill.matrix.results import FAULT_NAME
-from ops_core.errors import ConfigError, UsageError
+from ops_core.errors import ConfigError
 from ops_core.remediation.modules import load_module
 from ops_core.tables import read_toml
 
@@ -63,23 +62,6 @@ def own_faults(folder: Path) -> dict[str, Fault]:
             raise ConfigError(f"the fault {fault.name} is there twice", where=where, allowed=f"another name; {other}")
         found[fault.name], places[fault.name] = fault, where
     return found
-
-
-def named(name: str, faults: Mapping[str, Fault]) -> Fault:
-    """The fault of that name.
-
-    Raises:
-        UsageError: there is none; the message lists those there are.
-    """
-    if name not in faults:
-        close = difflib.get_close_matches(name, faults, n=1)
-        raise UsageError(
-            f"there is no fault {name!r}",
-            where="the fault catalogue",
-            allowed=", ".join(faults),
-            next_step=f"did you mean {close[0]!r}?" if close else "",
-        )
-    return faults[name]
 
 
 def configuration_for(stack: type[Stack[Any]], root: Path | None, folder: Path) -> Path:

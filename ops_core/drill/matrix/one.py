@@ -21,7 +21,8 @@ from ops_core.clock import Clock, SystemClock, isoformat
 from ops_core.drill import leash
 from ops_core.drill.fault import Fault
 from ops_core.drill.matrix.results import About, FaultResult, Status, held_folder, write_result
-from ops_core.drill.own import all_faults, configuration_for, named
+from ops_core.drill.faults import fault_named
+from ops_core.drill.own import all_faults, configuration_for
 from ops_core.drill.promised import Rehearsal, about, judged_in
 from ops_core.drill.rehearse import rehearse
 from ops_core.errors import EXIT_DONE, EXIT_FAILED, OpsError
@@ -79,7 +80,7 @@ def main(arguments: list[str]) -> int:
     folder, name, seed, repository, lang = arguments
     root = Path(repository) if repository else None
     try:
-        fault = named(name, all_faults(root))
+        fault = fault_named(name, all_faults(root))
         result = hold(fault, folder=Path(folder), seed=int(seed), root=root, lang=lang, clock=SystemClock(), say=_say)
         write_result(Path(folder), result)
     except OpsError as error:

@@ -10,8 +10,8 @@ from ops_core.clock import SystemClock
 from ops_core.config import load_settings
 from ops_core.content import content_dir
 from ops_core.drill import EmbeddedStack, Fault
-from ops_core.drill.faults import FAULTS
-from ops_core.drill.own import all_faults, configuration_for, named, own_faults, repository_of
+from ops_core.drill.faults import FAULTS, fault_named
+from ops_core.drill.own import all_faults, configuration_for, own_faults, repository_of
 from ops_core.drill.rehearse import rehearse
 from ops_core.errors import ConfigError, UsageError
 
@@ -91,7 +91,7 @@ def test_two_own_faults_of_one_name_are_told(folder):
 def test_an_unknown_fault_is_told_with_those_there_are(folder, tmp_path):
     """A typing mistake is understood, in own names too."""
     with pytest.raises(UsageError) as caught:
-        named("moved-awy", all_faults(tmp_path))
+        fault_named("moved-awy", all_faults(tmp_path))
     assert caught.value.next_step == "did you mean 'moved-away'?"
 
 
