@@ -20,8 +20,8 @@ from typing import Any
 from ops_core.clock import Clock, SystemClock, isoformat
 from ops_core.drill import leash
 from ops_core.drill.fault import Fault
-from ops_core.drill.matrix.results import About, FaultResult, Status, held_folder, write_result
 from ops_core.drill.faults import fault_named
+from ops_core.drill.matrix.results import About, FaultResult, Status, held_folder, write_result
 from ops_core.drill.own import all_faults, configuration_for
 from ops_core.drill.promised import Rehearsal, about, judged_in
 from ops_core.drill.rehearse import rehearse
