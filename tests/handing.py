@@ -6,6 +6,7 @@ and a clock of its own, which moves only when told to.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -17,13 +18,14 @@ from typing import Any
 from ops_core.clock import ManualClock
 from ops_core.config import Settings, load_settings
 from ops_core.control.opening import plane_of
-from ops_core.control.people.keys import make_key
+from ops_core.control.people.keys import make_key, public_key_of
 from ops_core.control.service import ControlPlane
 from ops_core.handoff.installed import InForce, in_force
-from ops_core.handoff.model import MANIFEST_NAME, Manifest, parse_manifest
+from ops_core.handoff.model import MANIFEST_NAME, BundleFile, Manifest, new_manifest, parse_manifest
 from ops_core.handoff.publish import publish
 from ops_core.handoff.pull import pull
 from ops_core.handoff.rollback import rollback
+from ops_core.handoff.signing import signed
 
 # Producers and operators agree about it; a test that wants them not to moves a clock.
 NOON = datetime.now(UTC).replace(microsecond=0)
@@ -69,14 +71,19 @@ def git(folder: Path, *arguments: str, stdin: str | bytes = "", **environ: str) 
 class Host:
     """One host: its folder, its checkout, and what its operator can do."""
 
-    def __init__(self, root: Path, remote: Path, toml: str, now: datetime) -> None:
+    def __init__(self, root: Path, toml: str, now: datetime) -> None:
         self.root = root
         self.checkout = root / "checkout"
-        self.checkout.mkdir(parents=True)
-        git(self.checkout, "init", "-q", "-b", BRANCH)
-        git(self.checkout, "remote", "add", "origin", str(remote))
         self.clock = ManualClock(now)
         self.said: list[str] = []
+        if self.checkout.exists():
+            # A copy of a host that was made before.
+            self.write(toml)
+            return
+        (root / "results").mkdir(parents=True)
+        self.checkout.mkdir()
+        git(self.checkout, "init", "-q", "-b", BRANCH)
+        git(self.checkout, "remote", "add", "origin", "../../remote.git")
         self.write(toml)
         self.plane.create()
         self.plane.release("for the test")
@@ -124,32 +131,35 @@ class Host:
 
 
 class Hosts:
-    """The bare repository between them, a producer named `pc`, and as many operators as a test asks for."""
+    """The bare repository between them, a producer named `pc`, and as many operators as a test asks for.
+
+    A copy of their folder is theirs as well: nothing in it names where it lies.
+    """
 
     def __init__(self, root: Path, now: datetime = NOON) -> None:
         self.root = root
         self.now = now
         self.remote = root / "remote.git"
-        root.mkdir(parents=True, exist_ok=True)
-        git(root, "init", "-q", "--bare", "-b", BRANCH, str(self.remote))
         self.key_file = root / "pc.pem"
-        self.public = make_key(self.key_file)
+        if not self.remote.exists():
+            root.mkdir(parents=True, exist_ok=True)
+            git(root, "init", "-q", "--bare", "-b", BRANCH, str(self.remote))
+            make_key(self.key_file)
+        self.public = public_key_of(self.key_file)
         self.pc = self.producer("pc")
 
     def producer(self, name: str, *, key_file: Path | None = None, steps: str = "", more: str = "") -> Host:
         """A host that produces."""
         lines = f'producer = "{name}"\nresults = "results"\nsigning_key = "SIGNING_KEY"\n{more}\n{steps}'
-        lines += f'\n[profiles.default.secrets.SIGNING_KEY]\nfile = "{key_file or self.key_file}"\n'
-        host = Host(self.root / name, self.remote, _TOML.format(role="", more=lines), self.now)
-        (host.root / "results").mkdir()
-        return host
+        lines += f'\n[profiles.default.secrets.SIGNING_KEY]\nfile = "../{(key_file or self.key_file).name}"\n'
+        return Host(self.root / name, _TOML.format(role="", more=lines), self.now)
 
     def operator(self, name: str = "oci", *, more: str = "", producers: Mapping[str, str] | None = None) -> Host:
         """A host that operates on what the producers make."""
         known = producers if producers is not None else {"pc": self.public}
         keys = ", ".join(f'{one} = "{key}"' for one, key in known.items())
         lines = f"producers = {{ {keys} }}\n{more}"
-        return Host(self.root / name, self.remote, _TOML.format(role="", more=lines), self.now)
+        return Host(self.root / name, _TOML.format(role="", more=lines), self.now)
 
     def results(self, host: Host | None = None, **values: Any) -> None:
         """Have the producer's results say something."""
@@ -193,3 +203,47 @@ class Hosts:
         git(clone, "commit", "-q", "--allow-empty", "-m", "as if nothing had happened")
         git(clone, "push", "-q", *(["--force"] if force else []), "origin", f"HEAD:{BRANCH}")
         return self.tip()
+
+    def signed(self, files: Mapping[str, bytes], *, key_file: Path | None = None, **changes: Any) -> Manifest:
+        """A manifest as somebody with a producer's key could make it."""
+        told: dict[str, Any] = {
+            "producer": "pc",
+            "sequence": 1,
+            "created_at": self.now,
+            "source_revision": "",
+            "fresh_hours": 26.0,
+            **changes,
+        }
+        listed = [
+            BundleFile(path=path, size=len(data), sha256=hashlib.sha256(data).hexdigest())
+            for path, data in files.items()
+        ]
+        pem = (key_file or self.key_file).read_text(encoding="utf-8")
+        return signed(new_manifest(files=listed, **told), pem, where="a test")
+
+    def offer(self, folder: Mapping[str, bytes | tuple[str, bytes]], *, parent: str | None = None) -> str:
+        """Have the branch hold exactly that below the folder of the hand-off, as one who may push can; the commit.
+
+        Args:
+            folder: by path the content, or a mode and the content.
+            parent: the commit that it follows; without one, history is rewritten.
+        """
+        lines = [b"commit refs/heads/" + BRANCH.encode(), b"committer x <x@x.invalid> 1700000000 +0000", b"data 1\nx"]
+        if parent is not None:
+            lines += [b"from " + parent.encode(), b"deleteall"]
+        for path, what in folder.items():
+            mode, data = what if isinstance(what, tuple) else ("100644", what)
+            name = f"handoff/daily/{path}"
+            if mode == "160000":
+                lines.append(f"M {mode} {'1' * 40} {name}".encode())
+            else:
+                lines += [f"M {mode} inline {name}".encode(), b"data %d" % len(data), data]
+        git(self.remote, "fast-import", "--quiet", "--force", stdin=b"\n".join([*lines, b""]))
+        return self.tip()
+
+    def offer_bundle(self, files: Mapping[str, bytes], *, parent: str | None = None, **changes: Any) -> Manifest:
+        """Have the branch hold a bundle of these files, with whatever is said of it."""
+        manifest = self.signed(files, **changes)
+        below = {f"files/{path}": data for path, data in files.items()}
+        self.offer({MANIFEST_NAME: manifest.as_bytes(), **below}, parent=parent)
+        return manifest

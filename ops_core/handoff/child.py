@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
+import signal
 import subprocess
 import sys
 import time
@@ -49,6 +50,7 @@ def run(
     limit_bytes: int = PIECE,
     must_end: Callable[[], str] = lambda: "",
     hold: int | None = None,
+    leashed: bool = True,
 ) -> Said:
     """Run a program and return what it said.
 
@@ -61,25 +63,26 @@ def run(
         limit_bytes: how much of its output is kept.
         must_end: asked again and again; any text is the reason to end it.
         hold: a descriptor that its leash keeps open, such as that of a lock.
+        leashed: whether it is ended with us also where we are killed; not needed for what only reads, and is quick.
 
     Raises:
         OSError: it could not be started at all.
     """
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), *argv],
+        [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), *argv] if leashed else list(argv),
         stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=dict(env),
         cwd=cwd,
         start_new_session=True,
-        pass_fds=() if hold is None else (hold,),
+        pass_fds=() if hold is None or not leashed else (hold,),
     )
     talk = _Talk(process=process, left=memoryview(stdin), limit_bytes=limit_bytes)
     try:
         why = talk.until(time.monotonic() + budget_s, budget_s, must_end)
     finally:
-        _end(process)
+        _end(process, leashed=leashed)
         for stream in (process.stdin, process.stdout, process.stderr):
             if stream is not None:
                 with contextlib.suppress(OSError):
@@ -163,12 +166,15 @@ class _Talk:
         return bool(piece)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the leash, which ends what it holds."""
-    if process.poll() is None:
+def _end(process: subprocess.Popen[bytes], *, leashed: bool) -> None:
+    """End the leash, which ends what it holds; or the program itself with its process group."""
+    if process.poll() is not None:
+        return
+    if leashed:
         process.terminate()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(ENDING_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -91,7 +91,11 @@ class Exchange:
                 shutil.rmtree(fresh, ignore_errors=True)
                 make_folder(self.folder.parent)
                 argv = ("git", "init", "--bare", "--quiet", "--template=", "--", str(fresh))
-                self._git.did(self._git.run(argv, cwd=self.folder.parent), "a repository cannot be made", local=False)
+                self._git.did(
+                    self._git.run(argv, cwd=self.folder.parent, leashed=True),
+                    "a repository cannot be made",
+                    local=False,
+                )
                 fresh.replace(self.folder)
             except OSError as error:
                 raise GitFailed(f"a repository cannot be made: {error.strerror}", where=str(self.folder)) from None
@@ -146,7 +150,7 @@ class Exchange:
         """
         refspec = f"+{self.branch_ref}:{self.branch_ref}"
         argv = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--force", "--")
-        said = self._git.own(*argv, self.address(), refspec, budget_s=self._handoff.git_budget_s)
+        said = self._git.own(*argv, self.address(), refspec, budget_s=self._handoff.git_budget_s, leashed=True)
         if not said.good and not said.why and "couldn't find remote ref" in said.err:
             return None
         self._git.did(said, f"nothing can be fetched from {self._handoff.remote}", local=None)
@@ -245,7 +249,7 @@ class Exchange:
             lines += [f"M {PLAIN_FILE} inline {folder}/{path}".encode(), b"data %d" % len(data), data]
         stream = b"\n".join([*lines, b"done", b""])
         argv = ("fast-import", "--quiet", "--force", "--done", "--date-format=raw")
-        self._git.did(self._git.own(*argv, stdin=stream), "the bundle cannot be committed", local=None)
+        self._git.did(self._git.own(*argv, stdin=stream, leashed=True), "the bundle cannot be committed", local=None)
         commit = self.commit_of("refs/ops/outgoing")
         self._only_the_folder(base, commit)
         return commit
@@ -259,7 +263,7 @@ class Exchange:
         """
         argv = ("push", "--porcelain", "--no-verify", "--no-signed", "--no-recurse-submodules", "--")
         target = f"{commit}:{self.branch_ref}"
-        said = self._git.own(*argv, self.address(push=True), target, budget_s=self._handoff.git_budget_s)
+        said = self._git.own(*argv, self.address(push=True), target, budget_s=self._handoff.git_budget_s, leashed=True)
         if said.good:
             return True
         told = said.out.decode("utf-8", "replace")
@@ -302,7 +306,7 @@ class Exchange:
     def _tidy(self) -> None:
         """Put many small packs together; without effect on what is in them."""
         if len(list(self.folder.glob("objects/pack/*.pack"))) > PACKS_MAX:
-            self._git.own("repack", "-a", "-d", "-q")
+            self._git.own("repack", "-a", "-d", "-q", leashed=True)
 
 
 def folder_of(settings: Settings) -> Path:

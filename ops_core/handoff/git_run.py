@@ -19,7 +19,6 @@ from ops_core.handoff.signing import without_key
 
 LOCAL_S = 60.0
 ADDRESS_MAX_BYTES = 4096
-NOT_FOUND = 127
 # Of what the user's environment says to git, what says how to reach a remote. All else could name another repository.
 _KEPT = (
     "GIT_SSH",
@@ -91,12 +90,19 @@ class Git:
         self._env = environment(settings)
 
     def own(
-        self, *arguments: str, budget_s: float = LOCAL_S, stdin: bytes = b"", limit_bytes: int = child.PIECE
+        self,
+        *arguments: str,
+        budget_s: float = LOCAL_S,
+        stdin: bytes = b"",
+        limit_bytes: int = child.PIECE,
+        leashed: bool = False,
     ) -> Said:
         """Run git on our own repository."""
         options = [word for option in _OPTIONS for word in ("-c", option)]
         argv = ("git", f"--git-dir={self.folder}", *options, *arguments)
-        return self.run(argv, cwd=self.folder.parent, budget_s=budget_s, stdin=stdin, limit_bytes=limit_bytes)
+        return self.run(
+            argv, cwd=self.folder.parent, budget_s=budget_s, stdin=stdin, limit_bytes=limit_bytes, leashed=leashed
+        )
 
     def in_checkout(self, *arguments: str) -> Said:
         """Ask the user's checkout something; never to change anything.
@@ -122,8 +128,9 @@ class Git:
         budget_s: float = LOCAL_S,
         stdin: bytes = b"",
         limit_bytes: int = child.PIECE,
+        leashed: bool = False,
     ) -> Said:
-        """Run git.
+        """Run git; `leashed`, where it writes or may wait for others, so that it is gone when we are.
 
         Raises:
             GitFailed: it cannot be run.
@@ -139,11 +146,11 @@ class Git:
                 limit_bytes=limit_bytes,
                 must_end=self._must_end,
                 hold=self._hold,
+                leashed=leashed,
             )
         except OSError as error:
-            raise GitFailed(f"git cannot be started: {error.strerror}", where=str(cwd)) from None
-        if said.exit_code == NOT_FOUND and not said.why:
-            raise GitFailed("git is not installed on this host", next_step="install git")
+            step = "install git" if isinstance(error, FileNotFoundError) and cwd.is_dir() else ""
+            raise GitFailed(f"git cannot be started: {error.strerror}", where=str(cwd), next_step=step) from None
         if said.why and self._must_end():
             raise Refused(said.why, where="hand-off", next_step="ops estop status")
         return said
