@@ -119,7 +119,7 @@ TABLE: tuple[Line, ...] = (
         producer=False,
         operator=True,
         only={OPERATOR: {"en": "on the console", "ko": "CONSOLE"}},
-        commands=("ops live run",),
+        commands=("ops live preview", "ops live run"),
     ),
     _line(
         Act.DASHBOARD,
@@ -193,6 +193,7 @@ COMMANDS: Mapping[str, Act | None] = MappingProxyType(
         "handoff key": EVERYBODY,
         "live": Act.CYCLE,
         "live latest": EVERYBODY,
+        "live preview": Act.PREVIEW,
         "live preview": Act.PREVIEW,
         "summary": Act.CYCLE,
         "summary latest": EVERYBODY,
