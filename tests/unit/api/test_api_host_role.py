@@ -28,6 +28,9 @@ nothing = "to look at"
 OPERATORS = (
     ("/api/ops/cycle/run", None),
     ("/api/ops/push/live_fire/run", None),
+    ("/api/live/cycle/run?confirm=true", None),
+    ("/api/live/cycle/run", None),
+    ("/api/ops/summary/regenerate?confirm=true", None),
     ("/api/execution_gate", {"mode": "REAL_ENABLED", "reason": "r"}),
     ("/api/real_sender_enable", {"enabled": True, "reason": "r"}),
     ("/api/real_enable_window/request", {"reason": "r"}),
@@ -108,9 +111,9 @@ def test_producer_is_made_safer_by_anybody(producer: Host, path: str, body: dict
 
 def test_producer_tells_what_it_knows(producer: Host) -> None:
     """Looking at this host's own state is what its dashboard is for; the alerts are the operator's."""
-    for path in ("/api/ops/health", "/api/status", "/api/ops/scheduler/latest", "/metrics"):
+    for path in ("/api/ops/health", "/api/status", "/api/ops/summary/latest", "/api/live/cycle/latest", "/metrics"):
         assert producer.get(path).status_code == 200
-    assert producer.get("/api/live/alerts/preview").status_code in (404, 409)
+    assert producer.get("/api/live/alerts/preview").status_code == 409
 
 
 @pytest.mark.parametrize("role", ["operator"])
