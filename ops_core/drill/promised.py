@@ -266,7 +266,9 @@ def _remedied(fault: Fault, dealt: Dealt) -> Iterator[str]:
         own = [one for one in dealt.remedied if one.name == wanted]
         decided = [one.remediation for one in dealt.decisions if one.remediation]
         if not own and not names and wanted in decided:
-            yield f"{wanted} was decided on, and not begun"
+            # What heals nothing may be impossible as well: there is nothing to go back to.
+            if fault.curable:
+                yield f"{wanted} was decided on, and not begun"
         elif not own:
             yield f"the remedy was {_listed(names or decided)}, not {wanted}"
         elif (fault.curable or wanted in fault.then) and not (own[-1].verified or (fault.undone and own[-1].undone)):

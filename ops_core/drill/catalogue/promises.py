@@ -175,9 +175,10 @@ SERVICE_DEPLOYED = (
         "ingest-config-missing",
         "a configuration of the service is put in force that is not on disk",
         "디스크에 없는 서비스 구성이 적용됨",
-        findings=("config.missing",),
+        # Its secrets are gone with it, and to leave one out is what a new configuration did.
+        findings=("config.missing", "secret.missing"),
         facts=NEW_CONFIG,
-        row="config-missing",
+        row="secret-missing-new-config",
         remediation=ROLLBACK_CONFIG,
         do=by.config_pruned,
         holds=by.dangling,

@@ -35,6 +35,8 @@ LOWER_LIMITS, RESTORE_LIMITS = "lower_limits", "restore_limits"
 ENTER_DEGRADED, LEAVE_DEGRADED = "enter_degraded_mode", "leave_degraded_mode"
 # What does not help is given this long to help all the same.
 HOPELESS_S = 5.0
+# Where something else has to help after it, that needs longer, and it gets no more.
+PATIENT_S = 12.0
 WRONG_PORT = {"DATABASE_URL": "postgresql://ingest@127.0.0.1:1/ingest"}
 REFUSES_WRITES = (
     "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'closed'; END$$",
@@ -127,7 +129,7 @@ ALIVE = (
         then=(RESTART,),
         two_keys=True,
         undone=True,
-        verify_s=HOPELESS_S,
+        verify_s=PATIENT_S,
         do=in_turn(by.migrated(HARMLESS_MIGRATION), by.killed),
         holds=by.gone,
     ),
@@ -210,7 +212,7 @@ ALIVE = (
         remediation=LEAVE_DEGRADED,
         then=(ROLLBACK_CONFIG,),
         undone=True,
-        verify_s=HOPELESS_S,
+        verify_s=PATIENT_S,
         do=in_turn(
             by.configured(WRONG_PORT), by.for_a_while(Kind.DEGRADED, {"DEGRADED_MODE": "1"}, "2.env"), by.restarted
         ),
@@ -314,7 +316,7 @@ LOADED = (
         remediation=HALT_ROLLOUT,
         then=(ROLLBACK_RELEASE,),
         undone=True,
-        verify_s=HOPELESS_S,
+        verify_s=PATIENT_S,
         do=in_turn(by.rolled_out(UNREADY_PATCH), by.restarted, by.rollout_agent_frozen),
         holds=by.answers(500),
     ),
