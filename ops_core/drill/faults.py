@@ -10,6 +10,7 @@ from ops_core.drill.catalogue.circumstances import UNDER_CIRCUMSTANCES
 from ops_core.drill.catalogue.container import CONTAINER
 from ops_core.drill.catalogue.control import CONTROL
 from ops_core.drill.catalogue.deployed import DEPLOYED
+from ops_core.drill.catalogue.foundations import FOUNDATIONS
 from ops_core.drill.catalogue.pairs import EMBEDDED_PAIRS, SERVICE_PAIRS
 from ops_core.drill.catalogue.promises import PROMISES
 from ops_core.drill.catalogue.running import RUNNING
@@ -22,7 +23,8 @@ __all__ = ["CATALOGUE", "FAULTS", "SERVICE", "Fault", "fault_named"]
 # What is broken on the embedded stack and on the service stack; beside them, what other stacks are made for.
 CATALOGUE: tuple[Fault, ...] = (*RUNNING, *DEPLOYED, *EMBEDDED_PAIRS)
 SERVICE: tuple[Fault, ...] = (*SINGLE, *PROMISES, *UNDER_CIRCUMSTANCES, *SERVICE_PAIRS)
-FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in (*CATALOGUE, *SERVICE, *ALONE, *CONTROL, *CONTAINER)}
+OTHERS: tuple[Fault, ...] = (*ALONE, *CONTROL, *CONTAINER, *FOUNDATIONS)
+FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in (*CATALOGUE, *SERVICE, *OTHERS)}
 
 
 def fault_named(name: str, faults: Mapping[str, Fault] | None = None) -> Fault:
