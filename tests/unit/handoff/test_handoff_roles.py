@@ -127,6 +127,21 @@ def test_table_names_no_command_that_there_is_not() -> None:
     assert named <= there_are
 
 
+def test_nothing_that_acts_is_left_to_a_producer() -> None:
+    """What looks at live systems, repairs, sends or runs the day is the operator's, and publishing is not."""
+    operators = (
+        "observe", "bench", "remediate", "incident run", "rollout", "drill", "window request", "approve",
+        "sender enable", "outbox add", "live-fire run", "cycle", "daily", "schedule install", "handoff pull",
+        "handoff rollback", "live run", "live preview", "summary regenerate", "gate set REAL_ENABLED",
+    )  # fmt: skip
+    for typed in operators:
+        act = act_of(typed.split(" "))
+        assert act is not None, typed
+        assert (may(PRODUCER, act), may(OPERATOR, act)) == (False, True), typed
+    assert act_of(["handoff", "publish"]) is Act.BACKTEST
+    assert not may(OPERATOR, Act.BACKTEST)
+
+
 @pytest.mark.parametrize(
     ("words", "callback", "role"), OTHERS, ids=[f"{role} types {' '.join(words)}" for words, _, role in OTHERS]
 )

@@ -127,6 +127,13 @@ def test_observation_that_is_bad_and_old_is_both() -> None:
     assert risks[0].evidence == (f"observe/{RUN}:a",)
 
 
+@pytest.mark.parametrize(("verdict", "bad"), [("UNHEALTHY", ()), ("HEALTHY", ("a.b",)), ("UNKNOWN", ("a.b",))])
+def test_whatever_says_bad_is_bad(verdict: str, bad: tuple[str, ...]) -> None:
+    """A record whose verdict and judgements disagree is as bad as the worse of them."""
+    seen = Seen(suite="observe", run_id=RUN, finished_at=NOW, verdict=verdict, bad=bad)
+    assert "OBSERVATION_UNHEALTHY" in codes_of(replace(WELL, seen=(seen,)))
+
+
 @pytest.mark.parametrize("verdict", ["UNKNOWN", "SKIPPED", "", "something new"])
 def test_verdict_that_is_not_healthy_is_never_good(verdict: str) -> None:
     """Only HEALTHY is."""
