@@ -194,7 +194,6 @@ COMMANDS: Mapping[str, Act | None] = MappingProxyType(
         "live": Act.CYCLE,
         "live latest": EVERYBODY,
         "live preview": Act.PREVIEW,
-        "live preview": Act.PREVIEW,
         "summary": Act.CYCLE,
         "summary latest": EVERYBODY,
         "snapshot": EVERYBODY,
