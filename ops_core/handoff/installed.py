@@ -70,23 +70,23 @@ def in_force(settings: Settings, found: Transaction | None = None) -> InForce | 
 
     Args:
         settings: the profile.
-        found: the store as it is at one instant; opened here unless given. One that cannot be read is a problem.
+        found: the store as it is at one instant; opened here unless given. One that cannot be read is a problem then.
+
+    Raises:
+        StoreUnusable: the store that was given does not prove itself.
     """
-    if found is not None:
-        return _in_force(settings, found)
     try:
-        with opening.plane_of(settings, SystemClock(), model.NOBODY).snapshot() as opened:
-            return _in_force(settings, opened)
+        here = _looked(settings) if found is None else _in_force(settings, found)
+        if here is not None and here.problem:
+            # Somebody may have put another one in force between reading the record and the link: then a second look,
+            # at a record that is newer than that, finds nothing wrong.
+            with contextlib.suppress(OpsError):
+                here = _looked(settings)
     except OpsError as error:
-        name = linked(settings.handoff.bundles_dir)
-        if name is None:
-            return None
-        return InForce(
-            bundle_id=name,
-            manifest=None,
-            path=settings.handoff.bundles_dir / LINK,
-            problem=f"the record cannot be read, so nothing proves what is in force: {error.what}",
-        )
+        if found is not None:
+            raise
+        return _unproven(settings, error)
+    return here
 
 
 def linked(bundles: Path) -> str | None:
@@ -151,6 +151,23 @@ def kept(settings: Settings) -> Iterator[str]:
     except OSError:
         return
     yield from (name for name in names if BUNDLE_ID.fullmatch(name))
+
+
+def _looked(settings: Settings) -> InForce | None:
+    with opening.plane_of(settings, SystemClock(), model.NOBODY).snapshot() as found:
+        return _in_force(settings, found)
+
+
+def _unproven(settings: Settings, error: OpsError) -> InForce | None:
+    name = linked(settings.handoff.bundles_dir)
+    if name is None:
+        return None
+    return InForce(
+        bundle_id=name,
+        manifest=None,
+        path=settings.handoff.bundles_dir / LINK,
+        problem=f"the record cannot be read, so nothing proves what is in force: {error.what}",
+    )
 
 
 def _in_force(settings: Settings, found: Transaction) -> InForce | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -385,3 +386,30 @@ def test_only_so_many_are_kept(own, monkeypatch):
     kept = names - {"current", f"{own.good.bundle_id[:-1]}x"}
     assert sorted(installed.proven(own.oci.settings, name).sequence for name in kept) == [11, 12]
     assert len(names) == 4
+
+
+def test_a_look_while_another_one_comes_in_force_is_taken_again(own, monkeypatch):
+    """What did not fit together, because the record was read before the link changed, is no finding."""
+    stale, look = installed.in_force(own.oci.settings), installed._in_force
+    looks = []
+
+    def crossed(settings, found):
+        looks.append(found)
+        here = look(settings, found)
+        return replace(stale, problem="the link names another one") if len(looks) == 1 else here
+
+    monkeypatch.setattr(installed, "_in_force", crossed)
+    with own.oci.plane.snapshot() as found:
+        assert not installed.in_force(own.oci.settings, found).problem
+    assert len(looks) == 2
+    monkeypatch.setattr(installed, "_in_force", lambda *_: replace(stale, problem="damaged"))
+    assert own.oci.in_force().problem == "damaged"
+
+
+def test_where_the_store_cannot_be_read_nothing_is_proven(own):
+    """The link is there, and nobody can say what it ought to name: that is a problem, and no traceback."""
+    own.oci.plane.path.write_bytes(b"no store")
+    here = own.oci.in_force()
+    assert (here.bundle_id, "cannot be read" in here.problem) == (own.good.bundle_id, True)
+    with pytest.raises(Refused):
+        own.oci.pull()
