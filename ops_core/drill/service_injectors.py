@@ -227,6 +227,11 @@ def gone(stack: ServiceStack, service: str) -> bool:
     return stack.process(service).state != "RUNNING" and not stack.answers(service)
 
 
+def stopped_by_signal(stack: ServiceStack, service: str) -> bool:
+    """The process is stopped by a signal."""
+    return stack.system_state(service) == "T"
+
+
 def dead(stack: ServiceStack, service: str) -> bool:
     """Nobody says that it is alive."""
     return stack.status(service, LIVE, limit_s=IMPATIENT_S) != 200

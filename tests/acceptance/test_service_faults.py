@@ -120,6 +120,18 @@ def test_a_fault_is_real_its_remedy_heals_it_and_it_can_be_withdrawn(stack, faul
     assert stack.schema() == "0002"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["database-lost", "rollout-not-halted"])
+def test_what_one_process_broke_another_puts_back(stack, name):
+    """Whoever withdraws needs nothing but the work directory: who injected may be dead by then."""
+    FAULTS[name].inject(stack)
+    other = ServiceStack.attach(stack.work_dir)
+    FAULTS[name].withdraw(other)
+    FAULTS[name].withdraw(other)
+    assert (stack.ready(), write(stack), read(stack)) == ((200, "ready"), 202, 200)
+    assert not stack.rolling_out
+
+
 @pytest.fixture(scope="module")
 def rehearsed(stack):
     """The stack with its control plane, seen healthy: what a rehearsal begins with."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ops_core.drill import injectors as by
@@ -10,7 +11,7 @@ from ops_core.drill.catalogue.deployed import DEPLOYED
 from ops_core.drill.catalogue.promises import PROMISES
 from ops_core.drill.catalogue.running import RUNNING
 from ops_core.drill.catalogue.service import HOPELESS_S, SINGLE
-from ops_core.drill.fault import ROLLBACK_RELEASE, Fault, together
+from ops_core.drill.fault import Fault, together
 
 _KNOWN = {fault.name: fault for fault in (*RUNNING, *DEPLOYED, *SINGLE, *PROMISES, *UNDER_CIRCUMSTANCES)}
 
@@ -41,16 +42,17 @@ EMBEDDED_PAIRS = (
         "secret-missing",
         "soul-killed",
     ),
-    _pair(
+    together(
         "bad-release-and-bad-config",
-        "a bad release and a bad configuration are deployed to core together: to undo either does not help",
-        "core에 잘못된 릴리스와 잘못된 구성이 함께 배포됨: 하나만 되돌려서는 도움이 되지 않음",
-        "bad-config",
-        "bad-release",
+        {
+            "en": "a bad release and a bad configuration are deployed to core together: to undo either does not help",
+            "ko": "core에 잘못된 릴리스와 잘못된 구성이 함께 배포됨: 하나만 되돌려서는 도움이 되지 않음",
+        },
+        # One decision is made about both, and tries one after the other.
+        replace(_KNOWN["bad-release"], curable=False),
+        replace(_KNOWN["bad-config"], curable=False, row=None),
         # The bug of the release is met before the file is missed.
         holds=by.answers(500, 503),
-        remediation=ROLLBACK_RELEASE,
-        curable=False,
         undone=True,
         verify_s=HOPELESS_S,
     ),

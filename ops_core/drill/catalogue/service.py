@@ -119,6 +119,16 @@ ALIVE = (
         holds=by.gone,
     ),
     service_fault(
+        "ingest-frozen",
+        "the service is stopped (SIGSTOP): it takes connections and never answers, so nobody can say how it does",
+        "서비스가 정지됨 (SIGSTOP): 연결은 받지만 응답하지 않아 상태를 알 수 없음",
+        findings=(),
+        unseen=("live.not_ok", "ready.not_ok"),
+        remediation=None,
+        do=by.frozen,
+        holds=by.stopped_by_signal,
+    ),
+    service_fault(
         "dead-new-schema",
         "a harmless migration is carried out, then the service is killed: to take it back does not help",
         "문제없는 마이그레이션이 실행된 뒤 서비스가 강제 종료됨: 되돌려도 도움이 되지 않음",
