@@ -37,8 +37,8 @@ database_password = "POSTGRES_PASSWORD"
 redis_url = "redis://127.0.0.1:${OPS_REDIS_PORT:-6389}/0"
 bench_url = "http://127.0.0.1:${OPS_INGEST_PORT:-8100}/api/items?limit=20"
 bench_requests = 20
-bench_max_ms = 120
-bench_p95_max_ms = 200
+bench_max_ms = 200
+bench_p95_max_ms = 350
 driver = "supervisor"
 process = "ingest"
 supervisor_conf = "${OPS_SERVICE_DIR:-.}/supervisord.conf"

@@ -36,7 +36,7 @@ def remembered(stack: Stack[Any], _service: str) -> None:
     """A baseline of a slower day: what a busy machine does now and then is not slower than that."""
     path = stack.reports_dir / BENCH / BASELINE
     path.parent.mkdir(parents=True, exist_ok=True)
-    figures = {"at": isoformat(stack.clock.now()), "median_ms": 30.0, "p95_ms": 60.0}
+    figures = {"at": isoformat(stack.clock.now()), "median_ms": 60.0, "p95_ms": 120.0}
     path.write_text(json.dumps(figures), encoding="utf-8")
 
 
@@ -79,9 +79,9 @@ SLOWNESSES = (
         absent=("bench.regressed",),
         en="every reading takes long",
         ko="모든 조회가 느려짐",
-        patch={_NEWEST: _NEWEST + _SLEEP.format(seconds=0.25)},
-        statements=audited("PERFORM pg_sleep(0.25); RETURN true;")[0],
-        holds=by.slow_to(READ, 0.2),
+        patch={_NEWEST: _NEWEST + _SLEEP.format(seconds=0.3)},
+        statements=audited("PERFORM pg_sleep(0.3); RETURN true;")[0],
+        holds=by.slow_to(READ, 0.25),
     ),
     Slowness(
         stem="bench-p95-slow",
@@ -91,12 +91,12 @@ SLOWNESSES = (
         ko="조회 네 건 중 한 건이 느려짐",
         patch={
             **_TURNS,
-            _NEWEST: _NEWEST + "        if next(_TURNS) % 4 == 0:\n    " + _SLEEP.format(seconds=0.4),
+            _NEWEST: _NEWEST + "        if next(_TURNS) % 4 == 0:\n    " + _SLEEP.format(seconds=0.6),
         },
         statements=audited(
-            "IF nextval('turns') % 4 = 0 THEN PERFORM pg_sleep(0.4); END IF; RETURN true;", "CREATE SEQUENCE turns"
+            "IF nextval('turns') % 4 = 0 THEN PERFORM pg_sleep(0.6); END IF; RETURN true;", "CREATE SEQUENCE turns"
         )[0],
-        holds=by.at_times_slow_to(READ, 0.3),
+        holds=by.at_times_slow_to(READ, 0.5),
     ),
     Slowness(
         stem="bench-regressed",
@@ -104,9 +104,9 @@ SLOWNESSES = (
         absent=("bench.slow", "bench.p95_slow"),
         en="reading is slower than it was, and quick enough",
         ko="조회가 기준선보다 느려졌지만 한도 안에 있음",
-        patch={_NEWEST: _NEWEST + _SLEEP.format(seconds=0.075)},
-        statements=audited("PERFORM pg_sleep(0.075); RETURN true;")[0],
-        holds=by.slow_to(READ, 0.07),
+        patch={_NEWEST: _NEWEST + _SLEEP.format(seconds=0.12)},
+        statements=audited("PERFORM pg_sleep(0.12); RETURN true;")[0],
+        holds=by.slow_to(READ, 0.11),
         baseline=True,
     ),
 )
