@@ -108,10 +108,12 @@ class Exchange:
     def discard(self) -> None:
         """Throw the repository away: whatever was in it is at the remote."""
         gone = self.folder.with_name("exchange.gone")
-        shutil.rmtree(gone, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            self.folder.replace(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+        for _ in range(2):
+            shutil.rmtree(gone, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                gone.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self.folder.replace(gone)
 
     def address(self, *, push: bool = False) -> str:
         """The address of the remote, as the user's checkout has it.
@@ -273,6 +275,15 @@ class Exchange:
         what = f"{self._handoff.remote} did not take the bundle"
         self._git.did(said, f"{what}: {short(self._git.redacted(refused))}" if refused else what, local=False)
         return True
+
+    def _make(self) -> None:
+        fresh = self.folder.with_name("exchange.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        make_folder(self.folder.parent)
+        argv = ("git", "init", "--bare", "--quiet", "--template=", "--", str(fresh))
+        said = self._git.run(argv, cwd=self.folder.parent, leashed=True)
+        self._git.did(said, "a repository cannot be made", local=False)
+        fresh.replace(self.folder)
 
     def _kind(self, name: str) -> str:
         """Of what kind an object is; empty where there is none of that name."""

@@ -111,9 +111,9 @@ class Git:
             UsageError: it is not there.
         """
         folder = self._settings.handoff.repository
-        if not folder.is_dir():
+        if not os.access(folder, os.R_OK | os.X_OK):
             raise UsageError(
-                "there is no such folder",
+                "there is no such folder, or it is not ours to read",
                 where=str(folder),
                 allowed="[profiles.NAME.handoff] repository: a git checkout",
             )

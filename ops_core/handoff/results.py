@@ -109,7 +109,11 @@ def check_made(handoff: HandoffTable, found: tuple[Result, ...], *, since: float
 def _names(results: Path) -> list[str]:
     """The paths of everything in the folder that is no folder; links are never followed."""
     found: list[str] = []
-    for where, folders, files in os.walk(results, followlinks=False):
+
+    def fail(error: OSError) -> NoReturn:
+        raise OpsError(f"nothing is published: the results cannot be read: {error.strerror}", where=str(results))
+
+    for where, folders, files in os.walk(results, followlinks=False, onerror=fail):
         linked = [name for name in folders if (Path(where) / name).is_symlink()]
         below = Path(where).relative_to(results)
         found += [(below / name).as_posix() for name in (*files, *linked)]

@@ -6,6 +6,7 @@ log.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections.abc import Callable
@@ -124,6 +125,8 @@ def _run(settings: Settings, step: ProducerStep, work: Work, hold: int | None) -
 
 def _log(step: ProducerStep, ended: Ended, begun_at: str, why: str, clean: Callable[[str], str]) -> str:
     whole = len(ended.output.encode("utf-8", "replace")) < OUTPUT_MAX_BYTES
+    # Half a secret would not be found: a line whose beginning is gone is left out.
+    output = ended.output if whole else ended.output.partition("\n")[2]
     lines = [
         f"step     {step.name}",
         f"argv     {clean(shown(step.argv))}",
@@ -132,7 +135,7 @@ def _log(step: ProducerStep, ended: Ended, begun_at: str, why: str, clean: Calla
         f"ended    {clean(why) or 'done'}",
         "" if whole else f"\n(only the last {OUTPUT_MAX_BYTES} bytes of what it printed)\n",
     ]
-    return "\n".join(lines) + "\n" + clean(ended.output)
+    return "\n".join(lines) + "\n" + clean(output)
 
 
 def _write(log: Path, text: str) -> None:
@@ -144,13 +147,15 @@ def _write(log: Path, text: str) -> None:
             file.write(text)
         temporary.replace(log)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise OpsError(f"nothing is published: a log cannot be written: {error.strerror}", where=str(log)) from None
 
 
 def _tidy(folder: Path) -> None:
     for old in sorted(folder.glob("*.log"))[:-LOGS_KEPT]:
-        old.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            old.unlink(missing_ok=True)
 
 
 def _named(settings: Settings, path: Path) -> str:

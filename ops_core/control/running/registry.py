@@ -27,7 +27,7 @@ from ops_core.errors import OpsError, Refused
 ASK_S = 0.1
 ASK_STORE_S = 0.5
 SWEEP_S = 0.5
-KINDS = ("cycle", "live_fire", "remediation", "rollout", "alert", "live_cycle")
+KINDS = ("cycle", "live_fire", "remediation", "rollout", "alert", "live_cycle", "handoff")
 STOPPED = "ended by the emergency stop"
 DONE = "ended"
 FAILED = "ended by an error"

@@ -284,6 +284,16 @@ def configured_touch(hosts, at):
     hosts.pc.write(text.replace("> results/day.json", f"> results/day.json; touch -d @{at + 60:.0f} results/day.json"))
 
 
+def test_what_somebody_else_signed_is_not_the_same(hosts):
+    """The same results under our name with another signature are replaced, because no operator would take them."""
+    make_key(hosts.root / "stranger.pem")
+    files = {"recon_summary.json": hosts.content("handoff/daily/files/recon_summary.json")}
+    hosts.offer_bundle(files, key_file=hosts.root / "stranger.pem", sequence=9, parent=hosts.tip())
+    receipt = hosts.pc.publish()
+    assert (receipt["outcome"], receipt["sequence"]) == ("PUBLISHED", 10)
+    assert hosts.operator().pull()["outcome"] == "INSTALLED"
+
+
 def test_made_by_hand_they_are_as_old_as_they_are(hosts):
     """Without steps the bundle is as old as its newest file, however late somebody publishes it."""
     hosts.results(n=2)

@@ -231,6 +231,18 @@ def test_a_remote_that_takes_the_connection_and_says_nothing_costs_one_budget(ow
     assert "not done within 0.7 s" in receipt["reason"]
 
 
+def test_no_hook_that_is_configured_for_all_runs_in_our_repository(own, monkeypatch, tmp_path):
+    """What runs whenever a reference changes is not run for ours."""
+    hook = tmp_path / "reference-transaction"
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    hook.chmod(0o755)
+    (tmp_path / "global").write_text(f"[core]\n\thooksPath = {tmp_path}\n")
+    own.offer_changed({})
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "global"))
+    assert own.oci.pull()["outcome"] == "INSTALLED"
+    assert not (tmp_path / "ran").exists()
+
+
 def test_the_emergency_stop_keeps_from_pulling(own):
     """Engaged, nothing is fetched and nothing is put in force."""
     own.offer_changed({})

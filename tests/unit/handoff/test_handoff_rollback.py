@@ -9,6 +9,7 @@ import pytest
 from handing import BRANCH, Hosts, git
 
 from ops_core.cli import main
+from ops_core.control.people.keys import make_key
 from ops_core.errors import UsageError
 from ops_core.handoff import installed, placing
 from ops_core.handoff.model import BundleRefused
@@ -115,11 +116,16 @@ def test_without_a_remote_what_was_fetched_before_does(world):
 
 def test_a_commit_whose_bundle_cannot_be_believed_is_not_gone_back_to(world):
     """Who signed it and whether it is whole is asked there too; what was in force stays."""
+    make_key(world.root / "stranger.pem")
+    world.offer_bundle({"day.json": b"0"}, key_file=world.root / "stranger.pem", parent=world.tip())
+    signed = world.signed({"day.json": b"[1]"}).as_bytes()
+    world.offer({"manifest.json": signed, "files/day.json": b"[2]"}, parent=world.tip())
     world.offer({"manifest.json": b"{}"}, parent=world.tip())
-    receipt = world.oci.rollback("HEAD")
-    assert (receipt["outcome"], receipt["code"], receipt["in_force"]) == ("FAILED", "NOT_A_BUNDLE", world.ids[3])
-    assert world.day() == 3
-    assert world.oci.actions()[-1] == "handoff.rollback_failed"
+    for back, code in (("HEAD", "NOT_A_BUNDLE"), ("HEAD~1", "TAMPERED"), ("HEAD~2", "BAD_SIGNATURE")):
+        receipt = world.oci.rollback(back)
+        assert (receipt["outcome"], receipt["code"], receipt["in_force"]) == ("FAILED", code, world.ids[3])
+        assert world.day() == 3
+        assert world.oci.actions()[-1] == "handoff.rollback_failed"
 
 
 @pytest.mark.parametrize(
