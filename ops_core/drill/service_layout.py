@@ -51,6 +51,7 @@ SOURCE = Path(__file__).resolve().parent / "ingest"
 LOAD_SCRIPT = SOURCE.with_name("load.py")
 HOLDING_SCRIPT = SOURCE.with_name("holding.py")
 ROLLOUT_SCRIPT = SOURCE.with_name("rollout.py")
+NEW_STEP = "rev_0003_new.py"
 SCHEMA_FILES = ("alembic.ini", "migrations")
 SERVICES = {
     spec.name: spec

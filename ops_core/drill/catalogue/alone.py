@@ -12,6 +12,7 @@ from typing import Any
 
 from ops_core.clock import isoformat
 from ops_core.drill import service_injectors as by
+from ops_core.drill import service_signs as seen
 from ops_core.drill.alone_stack import AloneStack
 from ops_core.drill.base_stack import Stack
 from ops_core.drill.catalogue.circumstances import audited, changed, patched, service_fault
@@ -81,7 +82,7 @@ SLOWNESSES = (
         ko="모든 조회가 느려짐",
         patch={_NEWEST: _NEWEST + _SLEEP.format(seconds=0.3)},
         statements=audited("PERFORM pg_sleep(0.3); RETURN true;")[0],
-        holds=by.slow_to(READ, 0.25),
+        holds=seen.slow_to(READ, 0.25),
     ),
     Slowness(
         stem="bench-p95-slow",
@@ -96,7 +97,7 @@ SLOWNESSES = (
         statements=audited(
             "IF nextval('turns') % 4 = 0 THEN PERFORM pg_sleep(0.6); END IF; RETURN true;", "CREATE SEQUENCE turns"
         )[0],
-        holds=by.at_times_slow_to(READ, 0.5),
+        holds=seen.at_times_slow_to(READ, 0.5),
     ),
     Slowness(
         stem="bench-regressed",
@@ -106,7 +107,7 @@ SLOWNESSES = (
         ko="조회가 기준선보다 느려졌지만 한도 안에 있음",
         patch={_NEWEST: _NEWEST + _SLEEP.format(seconds=0.12)},
         statements=audited("PERFORM pg_sleep(0.12); RETURN true;")[0],
-        holds=by.slow_to(READ, 0.11),
+        holds=seen.slow_to(READ, 0.11),
         baseline=True,
     ),
 )
@@ -221,7 +222,7 @@ ALONE = (
         row="database-unreachable-new-config",
         remediation=ROLLBACK_CONFIG,
         do=changed({PASSWORD: "not-the-password-of-the-database"}),
-        holds=by.says("degraded"),
+        holds=seen.says("degraded"),
     ),
     service_fault(
         "redis-stopped-new-config",
@@ -236,7 +237,7 @@ ALONE = (
         undone=True,
         verify_s=HOPELESS_S,
         do=in_turn(changed(HARMLESS_CONFIG), by.at(REDIS, by.stopped)),
-        holds=lambda stack, _service: by.gone(stack, REDIS),
+        holds=lambda stack, _service: seen.gone(stack, REDIS),
     ),
     service_fault(
         "nobody-asks",
@@ -247,7 +248,7 @@ ALONE = (
         row="traffic-none",
         remediation=None,
         do=in_turn(by.nobody_visits, by.restarted),
-        holds=by.unvisited,
+        holds=seen.unvisited,
     ),
     *(fault for slowness in SLOWNESSES for fault in _benches(slowness)),
     Fault(

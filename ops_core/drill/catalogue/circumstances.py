@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ops_core.drill import service_injectors as by
+from ops_core.drill import service_signs as seen
 from ops_core.drill.fault import NEW_CONFIG, NEW_RELEASE, ROLLBACK_CONFIG, ROLLBACK_RELEASE, Fault
 from ops_core.drill.injectors import Step, Test, in_turn
 from ops_core.drill.service_injectors import NEW_SCHEMA
@@ -137,7 +138,7 @@ TROUBLES = (
         patch={"from .rates import Rates\n": "from .rates import Rates\nfrom .limits import Limits\n"},
         changes={"RATE_LIMIT_PER_MINUTE": "many"},
         schema=None,
-        holds=by.dead,
+        holds=seen.dead,
     ),
     Trouble(
         name=UNREADY,
@@ -160,7 +161,7 @@ TROUBLES = (
         schema=migration(*audited(FAILING_READING)),
         before=(by.told("TRUNCATE items"), by.something_stored),
         written=True,
-        holds=by.failing,
+        holds=seen.failing,
         absent=("live.not_ok", "ready.not_ok", "ready.degraded"),
     ),
     Trouble(
@@ -175,7 +176,7 @@ TROUBLES = (
         schema=migration(*audited(SLOW_READING)),
         before=(by.told("TRUNCATE items"), by.something_stored),
         written=True,
-        holds=by.slow,
+        holds=seen.slow,
         absent=("live.not_ok", "ready.not_ok", "ready.degraded", "errors.rate_high"),
     ),
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ops_core.drill import service_injectors as by
+from ops_core.drill import service_signs as seen
 from ops_core.drill.catalogue.circumstances import (
     HARMLESS_MIGRATION,
     RENAMING_MIGRATION,
@@ -37,7 +38,7 @@ def edited(changes: Mapping[str, str | None]) -> Step[Any]:
 
 
 def _weak(value: str) -> bool:
-    return len(value.encode()) < by.STRONG_BYTES
+    return len(value.encode()) < seen.STRONG_BYTES
 
 
 BROKEN = (
@@ -50,7 +51,7 @@ BROKEN = (
         row="payload-body-new-config",
         remediation=ROLLBACK_CONFIG,
         do=changed(NO_LIMITS),
-        holds=by.accepts_large_bodies,
+        holds=seen.accepts_large_bodies,
     ),
     service_fault(
         "large-bodies-released",
@@ -61,7 +62,7 @@ BROKEN = (
         row="payload-body-new-release",
         remediation=ROLLBACK_RELEASE,
         do=patched(LARGE_BODIES),
-        holds=by.accepts_large_bodies,
+        holds=seen.accepts_large_bodies,
     ),
     service_fault(
         "large-bodies-edited",
@@ -71,7 +72,7 @@ BROKEN = (
         row="payload-body",
         remediation=None,
         do=edited({"MAX_REQUEST_BODY_BYTES": "0"}),
-        holds=by.accepts_large_bodies,
+        holds=seen.accepts_large_bodies,
     ),
     service_fault(
         "large-batches-configured",
@@ -82,7 +83,7 @@ BROKEN = (
         row="payload-batch-new-config",
         remediation=ROLLBACK_CONFIG,
         do=changed({"INGEST_MAX_BATCH_ITEMS": "0"}),
-        holds=by.accepts_large_batches,
+        holds=seen.accepts_large_batches,
     ),
     service_fault(
         "large-batches-released",
@@ -93,7 +94,7 @@ BROKEN = (
         row="payload-batch-new-release",
         remediation=ROLLBACK_RELEASE,
         do=patched(LARGE_BATCHES),
-        holds=by.accepts_large_batches,
+        holds=seen.accepts_large_batches,
     ),
     service_fault(
         "large-batches-edited",
@@ -103,7 +104,7 @@ BROKEN = (
         row="payload-batch",
         remediation=None,
         do=edited({"INGEST_MAX_BATCH_ITEMS": "0"}),
-        holds=by.accepts_large_batches,
+        holds=seen.accepts_large_batches,
     ),
     service_fault(
         "ids-lost",
@@ -113,7 +114,7 @@ BROKEN = (
         row="request-id-lost",
         remediation=None,
         do=patched(LOSES_IDS),
-        holds=by.ids_lost,
+        holds=seen.ids_lost,
     ),
     service_fault(
         "token-secret-missing",
@@ -124,7 +125,7 @@ BROKEN = (
         row="secret-missing-new-config",
         remediation=ROLLBACK_CONFIG,
         do=by.configured({JWT_SECRET: None}),
-        holds=by.setting_is(JWT_SECRET, lambda value: not value),
+        holds=seen.setting_is(JWT_SECRET, lambda value: not value),
     ),
     service_fault(
         "token-secret-removed",
@@ -134,7 +135,7 @@ BROKEN = (
         row="secret-missing",
         remediation=None,
         do=by.edited({JWT_SECRET: None}),
-        holds=by.setting_is(JWT_SECRET, lambda value: not value),
+        holds=seen.setting_is(JWT_SECRET, lambda value: not value),
     ),
     service_fault(
         "weak-secret",
@@ -145,7 +146,7 @@ BROKEN = (
         row="secret-weak-new-config",
         remediation=ROLLBACK_CONFIG,
         do=changed({JWT_SECRET: WEAK}),
-        holds=by.setting_is(JWT_SECRET, _weak),
+        holds=seen.setting_is(JWT_SECRET, _weak),
     ),
     service_fault(
         "weak-secret-edited",
@@ -155,7 +156,7 @@ BROKEN = (
         row="secret-weak",
         remediation=None,
         do=by.edited({JWT_SECRET: WEAK}),
-        holds=by.setting_is(JWT_SECRET, _weak),
+        holds=seen.setting_is(JWT_SECRET, _weak),
     ),
 )
 
@@ -169,7 +170,7 @@ SERVICE_DEPLOYED = (
         row="release-missing",
         remediation=ROLLBACK_RELEASE,
         do=by.release_pruned,
-        holds=by.dangling,
+        holds=seen.dangling,
     ),
     service_fault(
         "ingest-config-missing",
@@ -181,7 +182,7 @@ SERVICE_DEPLOYED = (
         row="secret-missing-new-config",
         remediation=ROLLBACK_CONFIG,
         do=by.config_pruned,
-        holds=by.dangling,
+        holds=seen.dangling,
     ),
     service_fault(
         "bad-migration",
@@ -195,7 +196,7 @@ SERVICE_DEPLOYED = (
         # The step is taken back, but its file is still there: nobody but a person can tell what is to become of it.
         left=("schema.behind",),
         do=by.migrated(RENAMING_MIGRATION),
-        holds=by.says("unready"),
+        holds=seen.says("unready"),
     ),
     service_fault(
         "migration-forgotten",
@@ -205,7 +206,7 @@ SERVICE_DEPLOYED = (
         row="schema-behind",
         remediation=None,
         do=by.migration_written(HARMLESS_MIGRATION),
-        holds=by.schema_ahead,
+        holds=seen.schema_ahead,
     ),
     service_fault(
         "migration-forgotten-new-release",
@@ -216,7 +217,7 @@ SERVICE_DEPLOYED = (
         row="schema-behind-new-release",
         remediation=None,
         do=in_turn(patched(HARMLESS_RELEASE), by.migration_written(HARMLESS_MIGRATION)),
-        holds=by.schema_ahead,
+        holds=seen.schema_ahead,
     ),
     service_fault(
         "migration-lost",
@@ -227,7 +228,7 @@ SERVICE_DEPLOYED = (
         row="schema-unknown",
         remediation=None,
         do=in_turn(by.migrated(HARMLESS_MIGRATION), by.migration_lost),
-        holds=by.schema_at(by.NEW_SCHEMA),
+        holds=seen.schema_at(by.NEW_SCHEMA),
     ),
     service_fault(
         "migration-lost-new-release",
@@ -241,7 +242,7 @@ SERVICE_DEPLOYED = (
         undone=True,
         verify_s=HOPELESS_S,
         do=in_turn(by.migrated(HARMLESS_MIGRATION), by.migration_lost, patched(HARMLESS_RELEASE)),
-        holds=by.schema_at(by.NEW_SCHEMA),
+        holds=seen.schema_at(by.NEW_SCHEMA),
     ),
     service_fault(
         "rollout-unreadable",
@@ -251,7 +252,7 @@ SERVICE_DEPLOYED = (
         row="rollout-unreadable",
         remediation=None,
         do=by.rollout_program_broken,
-        holds=by.rollout_unanswered,
+        holds=seen.rollout_unanswered,
     ),
 )
 

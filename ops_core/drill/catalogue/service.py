@@ -6,6 +6,7 @@ Those that repeat under each circumstance are in `circumstances`, broken promise
 from __future__ import annotations
 
 from ops_core.drill import service_injectors as by
+from ops_core.drill import service_signs as seen
 from ops_core.drill.catalogue.circumstances import (
     HALT_ROLLOUT,
     HARMLESS_MIGRATION,
@@ -59,7 +60,7 @@ FOUNDATIONS = (
         row="database-unreachable",
         remediation=RESTART,
         do=by.stopped,
-        holds=by.gone,
+        holds=seen.gone,
     ),
     service_fault(
         "database-lost",
@@ -74,7 +75,7 @@ FOUNDATIONS = (
         curable=False,
         verify_s=HOPELESS_S,
         do=by.cluster_damaged,
-        holds=by.gone,
+        holds=seen.gone,
     ),
     service_fault(
         "database-lost-and-ids",
@@ -91,7 +92,7 @@ FOUNDATIONS = (
         taken_back=ENTER_DEGRADED,
         verify_s=HOPELESS_S,
         do=in_turn(by.at(INGEST, patched(LOSES_IDS)), by.cluster_damaged),
-        holds=by.gone,
+        holds=seen.gone,
     ),
     service_fault(
         "redis-stopped",
@@ -103,7 +104,7 @@ FOUNDATIONS = (
         row="redis-unreachable",
         remediation=RESTART,
         do=by.stopped,
-        holds=by.gone,
+        holds=seen.gone,
     ),
 )
 
@@ -116,7 +117,7 @@ ALIVE = (
         row="live-not-ok",
         remediation=RESTART,
         do=by.killed,
-        holds=by.gone,
+        holds=seen.gone,
     ),
     service_fault(
         "ingest-frozen",
@@ -126,7 +127,7 @@ ALIVE = (
         unseen=("live.not_ok", "ready.not_ok"),
         remediation=None,
         do=by.frozen,
-        holds=by.stopped_by_signal,
+        holds=seen.stopped_by_signal,
     ),
     service_fault(
         "dead-new-schema",
@@ -141,7 +142,7 @@ ALIVE = (
         undone=True,
         verify_s=PATIENT_S,
         do=in_turn(by.migrated(HARMLESS_MIGRATION), by.killed),
-        holds=by.gone,
+        holds=seen.gone,
     ),
     service_fault(
         "table-renamed",
@@ -154,7 +155,7 @@ ALIVE = (
         curable=False,
         verify_s=HOPELESS_S,
         do=by.told("ALTER TABLE items RENAME TO items_old"),
-        holds=by.says("unready"),
+        holds=seen.says("unready"),
     ),
     service_fault(
         "connections-frozen",
@@ -165,7 +166,7 @@ ALIVE = (
         row="ready-degraded",
         remediation=RESTART,
         do=in_turn(by.running(WRITERS), by.sessions_frozen),
-        holds=by.sessions_hang,
+        holds=seen.sessions_hang,
     ),
     service_fault(
         "wrong-database-port",
@@ -176,7 +177,7 @@ ALIVE = (
         row="ready-degraded-new-config",
         remediation=ROLLBACK_CONFIG,
         do=changed(WRONG_PORT),
-        holds=by.says("degraded"),
+        holds=seen.says("degraded"),
     ),
     service_fault(
         "wrong-redis-database",
@@ -187,7 +188,7 @@ ALIVE = (
         row="ready-degraded-new-release",
         remediation=ROLLBACK_RELEASE,
         do=patched(WRONG_REDIS),
-        holds=by.says("degraded"),
+        holds=seen.says("degraded"),
     ),
     service_fault(
         "wrong-redis-database-rolled-out",
@@ -199,7 +200,7 @@ ALIVE = (
         remediation=HALT_ROLLOUT,
         then=(ROLLBACK_RELEASE,),
         do=in_turn(by.rolled_out(WRONG_REDIS), by.restarted),
-        holds=by.says("degraded"),
+        holds=seen.says("degraded"),
     ),
     service_fault(
         "left-degraded",
@@ -210,7 +211,7 @@ ALIVE = (
         row="ready-degraded-on",
         remediation=LEAVE_DEGRADED,
         do=in_turn(by.for_a_while(Kind.DEGRADED, {"DEGRADED_MODE": "1"}), by.restarted),
-        holds=by.for_a_while_in_force(Kind.DEGRADED),
+        holds=seen.for_a_while_in_force(Kind.DEGRADED),
     ),
     service_fault(
         "left-degraded-too-early",
@@ -226,7 +227,7 @@ ALIVE = (
         do=in_turn(
             by.configured(WRONG_PORT), by.for_a_while(Kind.DEGRADED, {"DEGRADED_MODE": "1"}, "2.env"), by.restarted
         ),
-        holds=by.says("degraded"),
+        holds=seen.says("degraded"),
     ),
 )
 
@@ -239,7 +240,7 @@ LOADED = (
         row="errors-rate-high",
         remediation=LOWER_LIMITS,
         do=by.flooded,
-        holds=by.overloaded(LOAD),
+        holds=seen.overloaded(LOAD),
     ),
     service_fault(
         "busy",
@@ -250,7 +251,7 @@ LOADED = (
         row="latency-p95-high",
         remediation=LOWER_LIMITS,
         do=by.running(BUSY),
-        holds=by.overloaded(BUSY),
+        holds=seen.overloaded(BUSY),
     ),
     service_fault(
         "writes-refused",
@@ -264,7 +265,7 @@ LOADED = (
         undone=True,
         verify_s=HOPELESS_S,
         do=in_turn(by.told(*REFUSES_WRITES), by.running(WRITERS)),
-        holds=by.failing,
+        holds=seen.failing,
     ),
     service_fault(
         "writes-refused-lowered",
@@ -275,7 +276,7 @@ LOADED = (
         row="errors-rate-high-lowered",
         remediation=None,
         do=in_turn(by.for_a_while(Kind.LOWERED, LOWERED), by.restarted, by.told(*REFUSES_WRITES), by.running(WRITERS)),
-        holds=by.failing,
+        holds=seen.failing,
     ),
     service_fault(
         "table-locked-lowered",
@@ -287,7 +288,7 @@ LOADED = (
         row="latency-p95-high-lowered",
         remediation=None,
         do=in_turn(by.for_a_while(Kind.LOWERED, LOWERED), by.restarted, by.running(HOLDER, WRITERS)),
-        holds=by.slow,
+        holds=seen.slow,
     ),
     service_fault(
         "limits-left-lowered",
@@ -299,7 +300,7 @@ LOADED = (
         by_hand=True,
         end=RECOVERED,
         do=in_turn(by.for_a_while(Kind.LOWERED, LOWERED), by.restarted),
-        holds=by.for_a_while_in_force(Kind.LOWERED),
+        holds=seen.for_a_while_in_force(Kind.LOWERED),
     ),
     service_fault(
         "limits-restored-in-vain",
@@ -314,7 +315,7 @@ LOADED = (
         end=ESCALATED,
         verify_s=HOPELESS_S,
         do=in_turn(by.for_a_while(Kind.LOWERED, LOWERED), by.restarted, by.told(*REFUSES_WRITES), by.running(WRITERS)),
-        holds=by.failing,
+        holds=seen.failing,
     ),
     service_fault(
         "rollout-not-halted",
@@ -328,7 +329,7 @@ LOADED = (
         undone=True,
         verify_s=PATIENT_S,
         do=in_turn(by.rolled_out(UNREADY_PATCH), by.restarted, by.rollout_agent_frozen),
-        holds=by.answers(500),
+        holds=seen.answers(500),
     ),
 )
 
