@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ops_core.drill.layout import SECRET, SERVICES, Layout, supervisor_configuration
-from ops_core.drill.work_dir import GOOD_CONFIG, GOOD_RELEASE, swap_link
+from ops_core.drill.work_dir import GOOD_CONFIG, GOOD_RELEASE, digest_below, swap_link
 from ops_core.errors import UsageError
 
 PORTS = {"core": 1, "soul": 2, "dashboard": 3}
@@ -176,3 +176,20 @@ def test_supervisord_is_told_the_right_paths(tmp_path, folder):
     ]
     assert "s3cr3t-value" not in text
     assert parser["program:core"]["autorestart"] == "false"
+
+
+def test_a_digest_notices_files_links_and_what_they_hold(tmp_path):
+    """What is in a folder, where links lead and what files hold count; compiled Python does not."""
+    folder = tmp_path / "releases"
+    assert digest_below(folder) == ""
+    (folder / "v1").mkdir(parents=True)
+    (folder / "v1" / "core.py").write_text("1")
+    (folder / "current").symlink_to("v1")
+    before = digest_below(folder)
+    (folder / "v1" / "__pycache__").mkdir()
+    (folder / "v1" / "__pycache__" / "core.pyc").write_text("anything")
+    assert digest_below(folder) == before
+    (folder / "v1" / "core.py").write_text("2")
+    changed = digest_below(folder)
+    swap_link(folder / "current", "v2")
+    assert len({before, changed, digest_below(folder)}) == 3

@@ -1,11 +1,14 @@
 """The work directory of a service stack, and the servers in it."""
 
 import stat
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from ops_core.drill import servers
 from ops_core.drill.service_layout import INGEST, SECRETS, ServiceLayout
+from ops_core.drill.service_stack import PROGRAMS, ServiceStack
 from ops_core.errors import UsageError
 
 PORTS = {"database": 1, "redis": 2, "ingest": 3}
@@ -100,3 +103,27 @@ def test_only_what_was_made_for_a_cluster_is_removed(tmp_path):
     precious.mkdir()
     servers.remove_place(precious, tmp_path / "w")
     assert precious.is_dir()
+
+
+def test_postgresql_gets_a_place_that_its_account_can_reach(tmp_path, monkeypatch):
+    """Temporary files may lie where only we can go; the cluster then lies where everybody can."""
+    if servers.postgres_account() is None:
+        pytest.skip("PostgreSQL runs as ourselves: it reaches what we reach")
+    hidden = tmp_path / "hidden"
+    hidden.mkdir(mode=0o700)
+    monkeypatch.setattr(tempfile, "tempdir", str(hidden))
+    place = servers.new_place(tmp_path / "postgres")
+    try:
+        assert place.parent == Path(servers.EVERYBODYS)
+        assert place.stat().st_uid == servers.postgres_account().pw_uid
+    finally:
+        servers.remove_place(place, tmp_path)
+    assert not place.exists()
+
+
+def test_what_a_stack_lacks_is_told(monkeypatch):
+    """Without a program that it needs, a stack is not tried at all; the reason names it."""
+    assert ServiceStack.lacking() in ("", *(f"the service stack needs the program {name}" for name in PROGRAMS))
+    monkeypatch.setattr(servers, "POSTGRES_PROGRAMS", Path("/nowhere"))
+    monkeypatch.setattr(servers, "search_path", lambda: "/nowhere")
+    assert ServiceStack.lacking() == "the service stack needs the program initdb"
