@@ -38,10 +38,7 @@ ALWAYS = {
     ],
 )
 def test_each_fault_is_dealt_with(fault: Fault, tmp_path: Path) -> None:
-    """A curable fault ends recovered by the remedy meant for it, an incurable one escalated, never recovered.
-
-    Once it is withdrawn, the stack is as it was before.
-    """
+    """A curable fault ends recovered by its remedy, an incurable one escalated; then the stack is as before."""
     told: list[str] = []
     rehearsal = rehearse(fault, reports_dir=tmp_path, clock=SystemClock(), say=told.append, verify_s=8)
     assert rehearsal.problems == (), "\n".join(told)
