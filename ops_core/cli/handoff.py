@@ -187,7 +187,8 @@ def _row(name: str, text: object) -> None:
 def _bundle(receipt: dict[str, Any]) -> None:
     _row("bundle", f"{receipt['bundle_id']}  number {receipt['sequence']} of {receipt['producer']}")
     if receipt.get("files_total"):
-        _row("files", f"{receipt['files_total']} files, {receipt['bytes_total']:,} bytes")
+        files = receipt["files_total"]
+        _row("files", f"{files} {'file' if files == 1 else 'files'}, {receipt['bytes_total']:,} bytes")
     _row("made", receipt["created_at"])
     _row("fresh until", receipt["fresh_until"])
     if receipt.get("commit"):

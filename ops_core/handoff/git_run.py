@@ -180,6 +180,7 @@ class Git:
         return short(self.redacted(told))
 
     def redacted(self, text: str) -> str:
+        """What others said, without the secrets that are known."""
         from ops_core.probes.instruments.redact import Redactor
 
         return Redactor(known_secrets(self._settings).values()).text(text)

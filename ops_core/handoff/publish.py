@@ -325,5 +325,5 @@ def _message(manifest: Manifest) -> str:
     return (
         f"Bundle {manifest.bundle_id}\n\n"
         f"Number {manifest.sequence} of {manifest.producer}, made at {manifest.created_at}: "
-        f"{len(manifest.files)} files, {manifest.bytes_total} bytes.\n"
+        f"files: {len(manifest.files)}, bytes: {manifest.bytes_total}.\n"
     )

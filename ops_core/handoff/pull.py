@@ -229,7 +229,7 @@ class _Pull:
         )
         if refusal is not None:
             raise BundleRefused(refusal.code, refusal.what, refusal.next_step)
-        self.say(f"bundle {manifest.bundle_id}: {len(manifest.files)} files, {manifest.bytes_total} bytes")
+        self.say(f"bundle {manifest.bundle_id}, number {manifest.sequence}: {manifest.bytes_total:,} bytes")
         stage_offered(self.settings, exchange, one)
         self.say("proven whole; put in force")
         arming = placing.Arming(act="pull", manifest=manifest, commit=one.commit)

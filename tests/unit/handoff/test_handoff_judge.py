@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import ROOT
 
 from ops_core.control.people.keys import make_key
 from ops_core.handoff.judge import Accepted, judge
@@ -17,6 +19,13 @@ from ops_core.operations import HandoffTable
 
 NOW = datetime(2026, 1, 23, 0, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+
+
+def test_the_page_explains_every_refusal():
+    """Each code stands in the table of the page about split operations, and no other one."""
+    page = (ROOT / "docs/split-operations.md").read_text(encoding="utf-8")
+    table = page.partition("Why a bundle is refused:")[2].partition("A branch that was force-pushed")[0]
+    assert set(re.findall(r"^\| `([A-Z_]+)` \|", table, re.MULTILINE)) == {one.value for one in RefusalCode}
 
 
 @pytest.fixture(scope="module")
