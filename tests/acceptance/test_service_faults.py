@@ -35,7 +35,7 @@ ALWAYS = ("redis-stopped", "weak-secret")
 
 
 # All of them are held by `make drills`, each on a stack of its own; here some, one after the other on the same stack.
-SHARE = 0.06
+SHARE = 0.03
 
 
 @pytest.fixture(scope="module")

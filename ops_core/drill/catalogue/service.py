@@ -37,7 +37,7 @@ ENTER_DEGRADED, LEAVE_DEGRADED = "enter_degraded_mode", "leave_degraded_mode"
 # What does not help is given this long to help all the same.
 HOPELESS_S = 5.0
 # Where something else has to help after it, that needs longer, and it gets no more.
-PATIENT_S = 12.0
+PATIENT_S = 8.0
 WRONG_PORT = {"DATABASE_URL": "postgresql://ingest@127.0.0.1:1/ingest"}
 REFUSES_WRITES = (
     "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'closed'; END$$",
