@@ -18,8 +18,8 @@ from ops_core.drill.matrix.results import load_run, newest_run
 from ops_core.observation.record import read_observation
 
 OPS = [sys.executable, "-c", "from ops_core.cli import run; run()"]
-# What everything stands on: a process, a guard, a stream, a release, a configuration, and what nothing heals.
-ALWAYS = ("killed", "secret-missing", "stream-silent", "bad-release", "incurable")
+# A process, a configuration, a release, and what nothing heals.
+ALWAYS = ("killed", "secret-missing", "bad-release", "incurable")
 
 
 def environ() -> dict[str, str]:
@@ -28,7 +28,7 @@ def environ() -> dict[str, str]:
 
 
 def ops(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*OPS, *args], cwd=cwd, env=environ(), capture_output=True, text=True, timeout=280)
+    return subprocess.run([*OPS, *args], cwd=cwd, env=environ(), capture_output=True, text=True, timeout=560)
 
 
 def mentions(folder: Path) -> list[str]:
@@ -98,7 +98,7 @@ def test_a_part_of_the_catalogue_goes_as_promised(tmp_path: Path) -> None:
     """A few named faults and others drawn from SAMPLE_SEED; `make drills` holds all of them."""
     # Container engines take longer to start than everything else: they have tests of their own.
     quick = [fault.name for fault in FAULTS.values() if fault.driver != "container"]
-    some = sampled(quick, 0.04, always=lambda name: name in ALWAYS) if os.environ.get("SAMPLE_SEED") else ALWAYS
+    some = sampled(quick, 0.02, always=lambda name: name in ALWAYS) if os.environ.get("SAMPLE_SEED") else ALWAYS
     named = [word for name in some for word in ("--fault", name)]
     seed = os.environ.get("SAMPLE_SEED", "1")
     done = ops("drill", "--matrix", "--strict", "--seed", seed, *named, "--json", cwd=tmp_path)

@@ -1,11 +1,14 @@
 """Somebody's own faults: found by path, told with file and line where they are broken, and looked at with their checks."""
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from ops_core import drill
+from ops_core.cli.scaffold import FAULT_HEALTH
 from ops_core.clock import SystemClock
 from ops_core.config import load_settings
 from ops_core.content import content_dir
@@ -169,3 +172,18 @@ def test_naming_a_part_of_the_drills_costs_nothing_else():
     assert "ops_core.drill.fault" not in run.stdout
     with pytest.raises(ImportError):
         from ops_core.drill import nothing_of_the_kind  # noqa: F401 - it is not there
+
+
+def test_the_page_shows_the_fault_that_a_new_repository_has(tmp_path):
+    """What docs/drills.md shows is what `ops init` writes, and it can be loaded."""
+    page = (Path(__file__).parents[3] / "docs" / "drills.md").read_text(encoding="utf-8")
+    assert f"```python\n{FAULT_HEALTH}```" in page
+    (tmp_path / "health.py").write_text(FAULT_HEALTH, encoding="utf-8")
+    assert list(own_faults(tmp_path)) == ["health-says-failing"]
+
+
+def test_the_page_names_every_field_of_a_fault_and_every_part():
+    """Whoever writes one finds there what it may say, and what it is made of."""
+    page = (Path(__file__).parents[3] / "docs" / "drills.md").read_text(encoding="utf-8")
+    fields = [one.name for one in dataclasses.fields(Fault)]
+    assert [name for name in [*fields, *drill.__all__] if f"`{name}`" not in page and f"`{name}=" not in page] == []
