@@ -1,0 +1,194 @@
+"""All mutants of a matrix run: made, judged, and told as files beside the run."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ops_core.clock import Clock
+from ops_core.config import Settings
+from ops_core.decision.inforce import table_in_force
+from ops_core.drill.fault import Fault
+from ops_core.drill.matrix.results import FaultResult, MatrixRun, Status
+from ops_core.drill.mutants.model import Fates
+from ops_core.drill.mutants.remedies import judge_steps, step_mutants
+from ops_core.drill.mutants.replaying import check_files, judge_checks
+from ops_core.drill.mutants.rows import Drilled, judge_rows, row_mutants
+from ops_core.errors import OpsError, RecordError
+from ops_core.observation.journal import write_atomically
+from ops_core.observation.record import Observation, read_observation
+from ops_core.remediation.catalogue import load_catalogue
+
+JSON_FILE = "mutants.json"
+MARKDOWN_FILE = "mutants.md"
+LOOKS_MAX = 50
+
+
+def judge_all(
+    run: MatrixRun,
+    settings: Settings,
+    faults: Mapping[str, Fault],
+    *,
+    root: Path | None,
+    base: Path,
+    jobs: int,
+    clock: Clock,
+    lang: str,
+    say: Callable[[str], None],
+    drills: bool = True,
+) -> Fates:
+    """Weaken checks, rows and remediations, and see what the run notices.
+
+    Args:
+        run: a matrix run with its records.
+        settings: of the repository that it was held for.
+        faults: the catalogue.
+        root: that repository; None where the shipped one counts.
+        base: places below this folder are told relative to it.
+        jobs: how many pytest or drills at once.
+        clock: tells the time.
+        lang: of what drills say.
+        say: told how far it is.
+        drills: whether remediations are weakened too, which takes real drills.
+
+    Raises:
+        ConfigError: what is to be weakened cannot be read.
+        OpsError: nothing can be written, or no drill can be started.
+    """
+    begun_s = clock.monotonic()
+    table, catalogue = table_in_force(settings), load_catalogue(settings)
+
+    def place(where: str) -> str:
+        path, _, line = where.rpartition(":")
+        return f"{Path(path).relative_to(base)}:{line}" if path and Path(path).is_relative_to(base) else where
+
+    with tempfile.TemporaryDirectory(prefix="ops-mutants-") as made:
+        scratch = Path(made)
+        # A database server that is not root has to pass through to what a drill starts below.
+        scratch.chmod(0o711)
+        judged = judge_checks(run, check_files(root, base), root=root, scratch=scratch / "checks", jobs=jobs, say=say)
+        not_judged = list(judged.not_judged)
+        drilled, unread = drilled_in(run, faults)
+        not_judged += unread
+        rows = row_mutants(table, lambda row: place(row.where))
+        say(f"decision table: {len(rows)} mutants on what {len(drilled)} drills saw")
+        fates = [*judged.fates, *judge_rows(table, rows, drilled)]
+        held = 0
+        if drills:
+            steps = step_mutants(run, catalogue, lambda name: place(catalogue.get(name).where))
+            some, held = judge_steps(
+                run,
+                steps,
+                faults,
+                catalogue=catalogue,
+                root=root,
+                scratch=scratch,
+                jobs=jobs,
+                clock=clock,
+                lang=lang,
+                say=say,
+            )
+            fates += some
+    return Fates(
+        run_id=run.run_id,
+        fates=tuple(fates),
+        took_s=round(clock.monotonic() - begun_s, 1),
+        replays=judged.replays,
+        drills=held,
+        not_judged=tuple(not_judged),
+    )
+
+
+def drilled_in(run: MatrixRun, faults: Mapping[str, Fault]) -> tuple[list[Drilled], list[str]]:
+    """What the looks of each drill saw, and which of them cannot be read."""
+    drilled, unread = [], []
+    for result in run.results:
+        fault = faults.get(result.fault)
+        if fault is None or result.status not in (Status.PASSED, Status.FAILED):
+            continue
+        looks = []
+        for path in _records(run.folder, result):
+            try:
+                looks.append(read_observation(path))
+            except RecordError as error:
+                unread.append(f"{path.relative_to(run.folder)}: {error.what}")
+        bad = tuple(look for look in looks if look.findings)
+        if bad:
+            drilled.append(Drilled(fault=fault, looks=bad, depends_on=_depends_on(bad[0])))
+    return drilled, unread
+
+
+def write_fates(folder: Path, fates: Fates) -> tuple[Path, ...]:
+    """Write what became of the mutants into the folder of the run.
+
+    Raises:
+        OpsError: a file cannot be written.
+    """
+    texts = {
+        JSON_FILE: json.dumps(fates.as_dict(), ensure_ascii=False, indent=1) + "\n",
+        MARKDOWN_FILE: "\n".join(_markdown(fates)) + "\n",
+    }
+    try:
+        for name, text in texts.items():
+            write_atomically(folder / name, text)
+    except OSError as error:
+        raise OpsError(f"the mutants cannot be written: {error.strerror}", where=str(folder)) from None
+    return tuple(folder / name for name in texts)
+
+
+def _records(folder: Path, result: FaultResult) -> list[Path]:
+    """The records of a drill from its first look after the fault on: none of them saw it healthy before."""
+    if result.record is None:
+        return []
+    first = folder / result.record
+    found = [
+        path
+        for path in first.parent.glob("*.json")
+        if path.name >= first.name and path.name != "latest.json" and not path.is_symlink()
+    ]
+    return sorted(found)[:LOOKS_MAX]
+
+
+def _depends_on(look: Observation) -> dict[str, tuple[str, ...]]:
+    found = {}
+    for one in look.targets:
+        below = one.get("depends_on")
+        if isinstance(below, list | tuple) and below:
+            found[str(one.get("name"))] = tuple(map(str, below))
+    return found
+
+
+def _markdown(fates: Fates) -> list[str]:
+    overall = fates.overall
+    took = f"{fates.replays} replays and {fates.drills} drills in {fates.took_s:.0f} s"
+    lines = [
+        f"# Mutants of the matrix run {fates.run_id}",
+        "",
+        f"{overall.killed} of {overall.made} killed, {overall.percent:.1f} %. {took}.",
+        "",
+        "| | killed | made | % |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    lines += [
+        f"| {one.of} | {one.killed} | {one.made} | {one.percent:.1f} |"
+        for one in (*fates.by_part(), *fates.by_change(), overall)
+    ]
+    lines += ["", "## Survivors", ""]
+    for fate in fates.survivors:
+        one = fate.mutant
+        lines += [
+            f"- `{one.name}`, {one.change.value}, `{one.where}`",
+            f"  - was {_code(one.was)}, becomes {_code(one.becomes)}",
+            f"  - {_code(fate.how)}",
+        ]
+    if not fates.survivors:
+        lines.append("None.")
+    if fates.not_judged:
+        lines += ["", "## Not judged", "", *(f"- {_code(one)}" for one in fates.not_judged)]
+    return lines
+
+
+def _code(text: str) -> str:
+    return "`" + text.replace("`", "'").replace("\n", " ") + "`"
