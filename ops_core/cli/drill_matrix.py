@@ -12,7 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from ops_core.cli.options import clock
-from ops_core.cli.output import look_for, note, say, say_json, shown
+from ops_core.cli.output import counted, look_for, note, say, say_json, shown
 from ops_core.errors import EXIT_DONE, EXIT_FAILED, EXIT_FINDINGS, UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def hold_matrix(wanted: Wanted, *, reports: Path, lang: str, json: bool) -> int:
     begun = _begun(wanted, faults, reports)
     teller = Teller(_writer(json=json), clock(), _columns(json=json))
     told = note if json else say
-    told(f"matrix {begun.head.run_id}, seed {begun.head.seed}: {len(begun.head.faults)} faults")
+    told(f"matrix {begun.head.run_id}, seed {begun.head.seed}: {counted(len(begun.head.faults), 'fault')}")
     interrupted = None
     try:
         with _ended_by_sigterm():
@@ -126,13 +126,13 @@ def _tell(view: MatrixView, files: tuple[Path, ...], lang: str) -> None:
     parts += [f"{figures.failed} NOT as promised"] if figures.failed else []
     parts += [f"{figures.errors + figures.missing} could not be held"] if figures.errors + figures.missing else []
     parts += [f"{figures.skipped} skipped"] if figures.skipped else []
-    alarms = f"{figures.missed} missed, {figures.false_alarms} false alarms, {figures.unknown} not seen"
-    remedies = f"{figures.remediations_verified} verified, {figures.undos} undone"
+    alarms = f"{figures.missed} missed, {counted(figures.false_alarms, 'false alarm')}, {figures.unknown} not seen"
+    remedies = f"{counted(figures.remediations_verified, 'remediation')} verified, {counted(figures.undos, 'undo')}"
     raised = f"{figures.checks_raised} of {figures.checks_seen} checks, {figures.findings_raised} codes"
     rows = [
         Row(label="faults", value=", ".join(parts)),
         Row(label="findings", value=f"{raised}; {alarms}"),
-        Row(label="decisions", value=f"{figures.rows_matched} rows matched"),
+        Row(label="decisions", value=f"{counted(figures.rows_matched, 'row')} matched"),
         Row(label="remedies", value=remedies),
     ]
     for took in view.times:

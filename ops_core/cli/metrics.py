@@ -8,7 +8,7 @@ import typer
 
 from ops_core.cli.estop import plane_of
 from ops_core.cli.options import ConfigOption, JsonOption, ProfileOption, clock, settings_of
-from ops_core.cli.output import say, say_fitted, say_json, say_table
+from ops_core.cli.output import counted, say, say_fitted, say_json, say_table
 from ops_core.errors import EXIT_DONE
 
 if TYPE_CHECKING:
@@ -133,11 +133,6 @@ def _incidents(found: Figures) -> str:
     parts = [counted(len(recovery.incidents), "incident"), f"{len(recovery.automatic)} recovered without a person"]
     parts += [f"{len(recovery.escalated)} without a verified recovery", f"{len(recovery.open)} open"]
     return ", ".join(parts)
-
-
-def counted(number: int, what: str) -> str:
-    """`1 incident`, `2 incidents`."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def percent(ratio: float | None, digits: int = 3) -> str:

@@ -65,6 +65,11 @@ def fail(error: OpsError, *, as_json: bool) -> int:
     return error.exit_code
 
 
+def counted(number: int, what: str) -> str:
+    """`1 incident`, `2 incidents`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def table(rows: list[tuple[str, ...]], indent: str = "  ") -> list[str]:
     """Rows with aligned columns; the last column is left as it is."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)] if rows else []

@@ -108,8 +108,8 @@ def progress_line(*, done: int, total: int, bad: int, running: list[str], left_s
 
 
 def left_s(done: int, total: int, taken_s: float) -> float | None:
-    """Seconds that the rest will take if it goes on like this; None where nothing has been seen yet."""
-    return taken_s / done * (total - done) if done else None
+    """Seconds that the rest will take if it goes on like this; None where nothing has been seen yet, or nothing is left."""
+    return taken_s / done * (total - done) if 0 < done < total else None
 
 
 def _rough(seconds: float) -> str:
