@@ -108,7 +108,7 @@ def progress_line(*, done: int, total: int, bad: int, running: list[str], left_s
 
 
 def left_s(done: int, total: int, taken_s: float) -> float | None:
-    """Seconds that the rest will take if it goes on like this; None where nothing has been seen yet, or nothing is left."""
+    """Seconds that the rest will take if it goes on like this; None where nothing was seen yet, or nothing is left."""
     return taken_s / done * (total - done) if 0 < done < total else None
 
 
