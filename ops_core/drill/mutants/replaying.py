@@ -2,8 +2,8 @@
 
 All mutants of a suite lie beside its checks in one repository that is thrown away, so one start of pytest on one record
 judges all of them, and the checks as they are with them. A few records suffice: one for each check that a fault has to
-make fail, then some, then all others for what is still alive. A mutant is noticed where a fault's expected finding would
-be missed.
+make fail, then some, then all others for what is still alive. A mutant is noticed where a fault's expected finding
+would be missed.
 """
 
 from __future__ import annotations
@@ -228,7 +228,9 @@ class _Suite:
         """The record of a fault, judged anew; or why it could not be."""
         record = self.folder / str(result.record)
         try:
-            settings = load_settings(repository / CONFIG_NAME, result.stack)
+            config = repository / CONFIG_NAME
+            # Some stacks have a configuration of their own, which is gone; targets are those of the record anyway.
+            settings = load_settings(config, result.stack if result.stack in _profiles(config) else None)
             made = repository / f"{result.fault}.json"
             observation = observe(settings, suite=self.name, record=made, replay=record).observation
         except OpsError as error:
