@@ -23,7 +23,6 @@ from ops_core.drill.fault import (
     ESCALATED,
     NEW_CONFIG,
     NEW_RELEASE,
-    RECOVERED,
     RESTART,
     ROLLBACK_CONFIG,
     ROLLBACK_RELEASE,
@@ -44,6 +43,7 @@ REFUSES_WRITES = (
     "CREATE TRIGGER closed BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION refuse()",
 )
 LOWERED = {"INGEST_MAX_BATCH_ITEMS": "50", "MAX_REQUEST_BODY_BYTES": "32768"}
+TOO_LOW = {"MAX_BATCHES_AT_ONCE": "1", "ITEM_WORK_MS": "150"}
 LOSES_IDS = {'(b"x-request-id", request_id.encode())': '(b"x-correlation-id", request_id.encode())'}
 WRONG_REDIS = {"redis.Redis.from_url(\n        url,": 'redis.Redis.from_url(\n        url.rpartition("/")[0] + "/7",'}
 UNREADY_PATCH = next(one.patch for one in TROUBLES if one.name == UNREADY)
@@ -291,16 +291,15 @@ LOADED = (
         holds=seen.slow,
     ),
     service_fault(
-        "limits-left-lowered",
-        "limits were lowered against an overload that is over: a person gives the service its limits back",
-        "이미 끝난 과부하 때문에 낮춘 상한이 그대로임: 사람이 상한을 복원함",
-        findings=(),
+        "limits-lowered-too-far",
+        "limits were lowered so far that writers fail because of it: a person gives the service its limits back",
+        "상한을 지나치게 낮춰 쓰기가 실패함: 사람이 상한을 복원함",
+        findings=("errors.rate_high",),
         facts=("limits.lowered",),
         remediation=RESTORE_LIMITS,
         by_hand=True,
-        end=RECOVERED,
-        do=in_turn(by.for_a_while(Kind.LOWERED, LOWERED), by.restarted),
-        holds=seen.for_a_while_in_force(Kind.LOWERED),
+        do=in_turn(by.for_a_while(Kind.LOWERED, {**LOWERED, **TOO_LOW}), by.restarted, by.running(WRITERS)),
+        holds=seen.failing,
     ),
     service_fault(
         "limits-restored-in-vain",

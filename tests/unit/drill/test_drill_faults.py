@@ -143,7 +143,7 @@ def test_a_fault_says_how_it_has_to_end():
     assert FAULTS["incurable"].ends == "escalated"
     assert FAULTS["ids-lost"].ends == "escalated"
     assert FAULTS["bad-migration"].ends == "escalated"
-    assert FAULTS["limits-left-lowered"].ends == "recovered"
+    assert FAULTS["limits-lowered-too-far"].ends == "recovered"
 
 
 def test_what_a_fault_needs_is_looked_for():
