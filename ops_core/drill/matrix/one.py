@@ -11,6 +11,7 @@ import random
 import signal
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ from ops_core.drill.promised import Rehearsal, about, judged_in
 from ops_core.drill.rehearse import rehearse
 from ops_core.errors import EXIT_DONE, EXIT_FAILED, OpsError
 from ops_core.observation.record import Observation, read_observation
+from ops_core.remediation.modules import said
 from ops_core.verdict import Judged
 
 LIMIT_S = 600
@@ -69,6 +71,10 @@ def hold(
     except OpsError as error:
         say(str(error))
         return _not_held(fault, seed, begun_at, clock, held, error)
+    except Exception as error:  # noqa: BLE001 - what a fault does is somebody's own code and may fail in any way
+        traceback.print_exc(file=sys.stdout)
+        broken = OpsError(f"the fault {fault.name} failed: {said(error)}")
+        return _not_held(fault, seed, begun_at, clock, held, broken)
     return _held(fault, rehearsal, seed, begun_at, clock, folder)
 
 
