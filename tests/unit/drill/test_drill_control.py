@@ -17,7 +17,8 @@ from ops_core.content import content_dir
 from ops_core.control.integrity.survey import read_integrity
 from ops_core.control.trading import calendar_of
 from ops_core.cycle import slots
-from ops_core.drill.catalogue.control import CONTROL, DAILY, INTEGRITY, LIVE_FIRE
+from ops_core.drill.catalogue.control import CONTROL, INTEGRITY
+from ops_core.drill.catalogue.operating import DAILY, LIVE_FIRE
 from ops_core.drill.control_plane import ControlStack, Skewed, opened, put_back
 from ops_core.errors import UsageError
 
