@@ -22,6 +22,7 @@ from ops_core.clock import Clock, SystemClock, isoformat
 from ops_core.drill import leash
 from ops_core.drill.fault import Fault
 from ops_core.drill.faults import fault_named
+from ops_core.drill.matrix.grid import told
 from ops_core.drill.matrix.results import About, FaultResult, Status, held_folder, write_result
 from ops_core.drill.own import all_faults, configuration_for
 from ops_core.drill.promised import Rehearsal, about, judged_in
@@ -137,14 +138,14 @@ def _not_held(fault: Fault, seed: int, begun_at: datetime, clock: Clock, held: P
             "judged": judged_in(seen),
             "findings": alarms,
             "false_alarms": alarms,
-            "problems": tuple(f"{one.code} was found before anything was broken" for one in alarms),
+            "problems": tuple(f"{told(one)} was found before anything was broken" for one in alarms),
             "reason": reason,
         }
     healthy = _within(held.parent.parent, record) if record is not None else None
     return _result(fault, seed, begun_at, clock, healthy_record=healthy, **changed)
 
 
-def _result(fault: Fault, seed: int, begun_at: datetime, clock: Clock, **told: Any) -> FaultResult:
+def _result(fault: Fault, seed: int, begun_at: datetime, clock: Clock, **rest: Any) -> FaultResult:
     return FaultResult(
         fault=fault.name,
         stack=fault.stack.PROFILE,
@@ -154,7 +155,7 @@ def _result(fault: Fault, seed: int, begun_at: datetime, clock: Clock, **told: A
         begun_at=isoformat(begun_at),
         ended_at=isoformat(clock.now()),
         expected=tuple(About(code=code, target=target) for code, target in fault.expected),
-        **told,
+        **rest,
     )
 
 
