@@ -37,7 +37,6 @@ def judge_all(
     clock: Clock,
     lang: str,
     say: Callable[[str], None],
-    drills: bool = True,
 ) -> Fates:
     """Weaken checks, rows and remediations, and see what the run notices.
 
@@ -51,7 +50,6 @@ def judge_all(
         clock: tells the time.
         lang: of what drills say.
         say: told how far it is.
-        drills: whether remediations are weakened too, which takes real drills.
 
     Raises:
         ConfigError: what is to be weakened cannot be read.
@@ -75,25 +73,22 @@ def judge_all(
         rows = row_mutants(table, lambda row: place(row.where))
         say(f"decision table: {len(rows)} mutants on what {len(drilled)} drills saw")
         fates = [*judged.fates, *judge_rows(table, rows, drilled)]
-        held = 0
-        if drills:
-            steps = step_mutants(run, catalogue, lambda name: place(catalogue.get(name).where))
-            some, held = judge_steps(
-                run,
-                steps,
-                faults,
-                catalogue=catalogue,
-                root=root,
-                scratch=scratch,
-                jobs=jobs,
-                clock=clock,
-                lang=lang,
-                say=say,
-            )
-            fates += some
+        steps = step_mutants(run, catalogue, lambda name: place(catalogue.get(name).where))
+        healed, held = judge_steps(
+            run,
+            steps,
+            faults,
+            catalogue=catalogue,
+            root=root,
+            scratch=scratch,
+            jobs=jobs,
+            clock=clock,
+            lang=lang,
+            say=say,
+        )
     return Fates(
         run_id=run.run_id,
-        fates=tuple(fates),
+        fates=(*fates, *healed),
         took_s=round(clock.monotonic() - begun_s, 1),
         replays=judged.replays,
         drills=held,
