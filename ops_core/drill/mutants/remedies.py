@@ -135,7 +135,7 @@ def judge_steps(
     """
     killed: dict[str, Fate] = {}
     told: dict[str, list[str]] = {one.mutant.id: [] for one in mutants}
-    known = {one.mutant.id: [result for result in one.faults if result.fault in faults][:TRIES_MAX] for one in mutants}
+    known = {one.mutant.id: _tried_with(one, faults) for one in mutants}
     drills = 0
     while True:
         # A run holds each fault once: what needs the same fault waits for the next one, or takes another.
@@ -169,6 +169,13 @@ def judge_steps(
             else:
                 told[one.mutant.id].append(f"{name}: {why}")
     return [killed.get(one.mutant.id) or _survivor(one, told[one.mutant.id]) for one in mutants], drills
+
+
+def _tried_with(one: StepMutant, faults: Mapping[str, Fault]) -> list[FaultResult]:
+    """The faults that a mutant is tried with; each step begins with another one, so that many are drilled at once."""
+    some = [result for result in one.faults if result.fault in faults]
+    first = one.number % len(some) if some else 0
+    return [*some[first:], *some[:first]][:TRIES_MAX]
 
 
 class _Silent:

@@ -10,20 +10,22 @@ from pathlib import Path
 import pytest
 from observing import clean_environment
 
+from ops_core.clock import SystemClock
 from ops_core.config import load_settings
 from ops_core.content import content_dir
 from ops_core.decision.table import DecisionTable, Row, Severity
 from ops_core.drill.fault import Fault
+from ops_core.drill.faults import FAULTS
 from ops_core.drill.matrix.results import About, FaultResult, JudgedCheck, MatrixRun, Remedied
 from ops_core.drill.mutants.judging import write_fates
 from ops_core.drill.mutants.model import Change, Fate, Fates, Mutant, Part
-from ops_core.drill.mutants.remedies import step_mutants
+from ops_core.drill.mutants.remedies import StepMutant, judge_steps, step_mutants
 from ops_core.drill.mutants.replaying import CheckFile, judge_checks
 from ops_core.drill.mutants.rows import Drilled, judge_rows, row_mutants
 from ops_core.drill.mutants.source import defines_fixtures, mutants_of
 from ops_core.observation.launch import observe
 from ops_core.observation.record import Judgement, Observation
-from ops_core.remediation.catalogue import Catalogue, Remediation
+from ops_core.remediation.catalogue import Catalogue, Remediation, load_folders
 from ops_core.verdict import Judged, Verdict
 
 AT = "2026-01-04T09:05:00.000Z"
@@ -232,6 +234,40 @@ def test_each_step_of_a_remediation_that_healed_has_a_mutant(tmp_path):
     mutants = step_mutants(run, catalogue, lambda _: "r.py:3")
     assert [one.mutant.was for one in mutants] == ["step 1 of 2: ln -s 1.env now", "step 2 of 2: start"]
     assert [[one.fault for one in mutant.faults] for mutant in mutants] == [["bad"], ["bad"]]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_clean")
+def test_remediation_without_its_only_step_is_killed_by_a_real_drill(tmp_path):
+    """The drill does not end as promised: nothing can be planned, and a person is called."""
+    shipped = content_dir() / "remediations" / "restart_service.py"
+    catalogue = load_folders((shipped.parent,))
+    mutant = Mutant(
+        id="remediation:restart_service:0",
+        part=Part.REMEDIATION,
+        change=Change.STEP_DROPPED,
+        name="restart_service",
+        where="restart_service.py:1",
+        was="start",
+        becomes="nothing",
+    )
+    one = StepMutant(mutant=mutant, remediation="restart_service", number=0, faults=(result("killed"),))
+    run = MatrixRun(run_id="r", seed=1, results=(result("killed"),), folder=tmp_path)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    (fate,), drills = judge_steps(
+        run,
+        [one],
+        FAULTS,
+        catalogue=catalogue,
+        root=None,
+        scratch=scratch,
+        jobs=1,
+        clock=SystemClock(),
+        lang="en",
+        say=str,
+    )
+    assert (fate.killed_by, drills) == ("killed", 1), fate.how
 
 
 # --- Checks, on a real recording ------------------------------------------------------------------------------------
