@@ -40,6 +40,7 @@ VERBS: dict[str, str] = {
     "secrets": "Say whether every secret that is named has a value.",
     "contracts": "Show or accept the contracts, the allowlist among them.",
     "audit": "Verify, export or show the chain of control actions.",
+    "lint": "Find in scripts and runbooks what goes wrong at night.",
     "roles": "Show who may do what, and the role of this host.",
     "store": "Show the control store, or bring an older one up to date.",
     "init": "Make a repository of checks that runs at once.",
