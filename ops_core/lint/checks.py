@@ -91,16 +91,20 @@ def output_executed(node: Node) -> Node | None:
 def state_file_read(node: Node) -> Node | None:
     """A mirror of the state that is read as if it were the state."""
     if node.type == "file_redirect" and text_of(node).lstrip("0123456789").startswith("<"):
-        return node if _STATE.search(text_of(node)) else None
+        target = node.child_by_field_name("destination")
+        return node if target is not None and _STATE.search(unquoted(target)) else None
     if node.type == "test_command":
         return node if _STATE.search(text_of(node)) else None
     if node.type != "command":
         return None
     name = name_of(node)
     program = name.startswith(("python", "perl", "ruby", "node"))
-    if name not in READERS and not program:
+    arguments = arguments_of(node)
+    # What is edited in its place is not believed.
+    edited = name == "sed" and any(re.match(r"-[a-zA-Z]*i|--in-place", text_of(one)) for one in arguments)
+    if edited or (name not in READERS and not program):
         return None
-    return next((one for one in arguments_of(node) if _STATE.search(unquoted(one))), None)
+    return next((one for one in arguments if _STATE.search(unquoted(one))), None)
 
 
 def reference_not_encoded(node: Node) -> Node | None:

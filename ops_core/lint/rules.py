@@ -95,14 +95,14 @@ _ALL = (
         level=WARNING,
         what="a pause stands for being ready",
         why="on a bad day it is too short, on a good one it is wasted",
-        instead="ask until it is so, but not for ever: for i in $(seq 30); do curl -m 2 -fs URL && break; sleep 1; done",
+        instead="ask until it is so, with an end: for i in $(seq 30); do curl -m 2 -fs URL && break; sleep 1; done",
     ),
     Rule(
         id="OPS008",
         name="kill-by-search",
         level=ERROR,
         what="processes are ended by searching for their names",
-        why="the search finds others too: an editor with that file open, the search itself, somebody else's service",
+        why="the search finds others too: an editor, the search itself, somebody else's service",
         instead="ask who started it: systemctl stop NAME, supervisorctl stop NAME, or a pid file that was checked",
     ),
     Rule(

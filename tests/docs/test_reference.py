@@ -96,7 +96,7 @@ def test_commands_reference_lists_every_command_with_its_options() -> None:
     there_are = dict(commands_there_are())
     assert listed == {name: options - COMMON for name, options in there_are.items()}
     assert {name for name, options in there_are.items() if "--config" not in options} == {
-        "ops init", "ops drill", "ops operator key", "ops runtime-health",
+        "ops init", "ops drill", "ops lint", "ops operator key", "ops runtime-health",
     }  # fmt: skip
     assert all("--json" in options for options in there_are.values())
 
