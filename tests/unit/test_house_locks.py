@@ -21,6 +21,8 @@ NOT_IMPORTED = {
     "pytest-json-report": "a pytest plugin: writes the record",
     "pytest-timeout": "a pytest plugin: the net under the checks",
 }
+# What is imported by another name than its own.
+IMPORTED_AS = {"markdown-it": "markdown-it-py"}
 # The same of the development's dependencies: these are commands, or plugins of pytest.
 COMMANDS = {
     "hatchling": "make dist",
@@ -82,7 +84,8 @@ def test_every_dependency_is_used() -> None:
     """Each dependency of the product is imported somewhere in ops_core, or the list above says how it is used."""
     source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "ops_core").rglob("*.py"))
     found = re.findall(r"^\s*(?:from|import) ([a-z0-9_]+)", source, re.MULTILINE)
-    imported = {canonicalize_name(name) for name in found}
+    names = {canonicalize_name(name) for name in found}
+    imported = {IMPORTED_AS.get(name, name) for name in names}
     asked = {canonicalize_name(one.name) for one in wanted("run.txt")}
     assert asked - imported == set(NOT_IMPORTED)
 
