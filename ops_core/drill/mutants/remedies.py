@@ -32,6 +32,7 @@ from ops_core.errors import OpsError, RecordError
 from ops_core.remediation.catalogue import FOLDER, Catalogue
 
 TRIES_MAX = 2
+DRILL_LIMIT_S = 150.0
 INCIDENT_MAX_BYTES = 16 << 20
 MODULE = '''"""{name} without the step {number}."""
 
@@ -161,6 +162,7 @@ def judge_steps(
             jobs=jobs,
             clock=clock,
             progress=_Silent(),
+            limit_s=DRILL_LIMIT_S,
         )
         for name, one in batch.items():
             noticed, why = _noticed(folder, name, one.remediation)
