@@ -5,6 +5,7 @@ Whatever is refused, and whatever goes wrong, what was in force stays in force, 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -160,6 +161,19 @@ def stage_offered(settings: Settings, exchange: Exchange, one: Offered) -> None:
     placing.stage(settings, one.complete().manifest, content)
 
 
+def prove_offered(exchange: Exchange, one: Offered) -> None:
+    """Hold what a commit holds against its manifest, byte for byte.
+
+    Raises:
+        BundleRefused: it is not what its manifest says.
+        GitFailed: it cannot be read.
+    """
+    for file in one.complete().manifest.files:
+        content = exchange.content(one.entries[f"{FILES_FOLDER}/{file.path}"])
+        if hashlib.sha256(content).hexdigest() != file.sha256:
+            raise BundleRefused(RefusalCode.TAMPERED, f"{file.path} is not what the manifest says")
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Pull:
     """One pull that holds the turn and is registered as a work."""
@@ -219,6 +233,8 @@ class _Pull:
             held = frozenset() if self.again else receipts.held_back(found)
         same = record is not None and record.manifest_digest == manifest.digest
         if same and here is not None and not here.problem:
+            # The manifest in force beside other files is what somebody made of it.
+            prove_offered(exchange, one)
             return self._up_to_date(told)
         # What is in force and was damaged on this disk is put right, however old it is.
         accepted = None if record is None else record.accepted
