@@ -55,6 +55,7 @@ tampering: $(READY)
 # The tests take a few points, and a few rounds; these take all.
 kills: $(READY)
 	@KILLS=all $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -v -rP tests/acceptance/test_kills.py \
+	    tests/acceptance/test_handoff_kills.py \
 	    tests/acceptance/test_incident_kills.py
 
 races: $(READY)
