@@ -299,7 +299,18 @@ class _Authority:
             .not_valid_after(end)
             .add_extension(x509.BasicConstraints(ca=until is None, path_length=None), critical=True)
         )
-        if until is not None:
+        # Python 3.13 looks strictly: who signed, what for, and with which key.
+        made = made.add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+        ).add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        if until is None:
+            signs = dict.fromkeys(
+                ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
+                False,
+            )
+            usage = x509.KeyUsage(**signs, key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False)
+            made = made.add_extension(usage, critical=True)
+        else:
             address = x509.IPAddress(ipaddress.ip_address(HOST))
             made = made.add_extension(x509.SubjectAlternativeName([address]), critical=False)
         return made.sign(self._key, SHA256())

@@ -71,8 +71,8 @@ def test_a_service_that_never_answers_has_no_speed(project: Project, serve: Serv
     project.target("wedged", bench_url=serve(hostile.never_answers).url())
     ran = project.run("-m", "bench")
     assert_ended_in_time(ran)
-    assert set(ran.judged().values()) == {UNKNOWN}
-    assert len(ran.judged()) == 3
+    judged = [one for one in ran.judged().values() if one is not Judged.SKIPPED]  # it has no versions to look at
+    assert judged == [UNKNOWN] * 3
 
 
 def endless_lines(c: Connection) -> None:
