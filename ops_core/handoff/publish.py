@@ -29,7 +29,7 @@ from ops_core.handoff.model import (
     Manifest,
     new_manifest,
 )
-from ops_core.handoff.pull import BUSY_S, KIND, offered
+from ops_core.handoff.pull import BUSY_S, KIND, Offered, offered, prove_offered
 from ops_core.handoff.receipts import Outcome
 from ops_core.handoff.results import Result, check, check_made, collect
 from ops_core.handoff.signing import public_key_of, signed, signed_by
@@ -184,9 +184,9 @@ class _Publish:
             receipt["attempts"] = attempt
             base = self._base(exchange, receipt)
             lying = self._lying(exchange, base)
-            if lying is not None and self._same(lying, made):
+            if lying is not None and self._same(lying.manifest, made) and _whole(exchange, lying):
                 self.say("the remote has these very results, and they are fresh")
-                return self._ended(receipt, lying, base or "", Outcome.UNCHANGED)
+                return self._ended(receipt, lying.manifest, base or "", Outcome.UNCHANGED)
             manifest = self._manifest(lying, made)
             commit = exchange.commit(base, made.content(manifest), _message(manifest), self.producer, self.clock.now())
             self._arm(receipt, manifest, commit)
@@ -217,10 +217,10 @@ class _Publish:
             receipts.record(self.plane, self.settings, action, told, outcome=outcome.value, reason=why)
         return base
 
-    def _lying(self, exchange: Exchange, base: str | None) -> Manifest | None:
-        """The manifest of the bundle that lies on the branch, whoever signed it; None where there is none."""
+    def _lying(self, exchange: Exchange, base: str | None) -> Offered | None:
+        """The bundle that lies on the branch, whoever signed it; None where there is none."""
         try:
-            return offered(exchange, base).manifest
+            return offered(exchange, base)
         except BundleRefused:
             return None
 
@@ -233,10 +233,10 @@ class _Publish:
         renewed = lying.created + RENEWED_AFTER * lasts
         return isoformat(made.at) <= lying.created_at or lying.created <= self.clock.now() < renewed
 
-    def _manifest(self, lying: Manifest | None, made: _Made) -> Manifest:
+    def _manifest(self, lying: Offered | None, made: _Made) -> Manifest:
         with self.plane.snapshot() as found:
             own = int((receipts.latest_publish(found) or {}).get("highest") or 0)
-        sequence = max(own, 0 if lying is None else lying.sequence) + 1
+        sequence = max(own, 0 if lying is None else lying.manifest.sequence) + 1
         if sequence > SEQUENCE_MAX:
             raise OpsError("the bundle on the branch has the highest number there is: somebody made it up")
         bare = new_manifest(
@@ -315,6 +315,15 @@ def _told(manifest: Manifest, commit: str) -> dict[str, Any]:
         "files": [one.as_dict() for one in manifest.files[: receipts.FILES_SHOWN]],
         "commit": commit,
     }
+
+
+def _whole(exchange: Exchange, lying: Offered) -> bool:
+    """Whether the files on the branch are those that its manifest names: beside other ones nobody takes it."""
+    try:
+        prove_offered(exchange, lying)
+    except BundleRefused:
+        return False
+    return True
 
 
 def _holds(exchange: Exchange, commit: str, base: str | None) -> bool:

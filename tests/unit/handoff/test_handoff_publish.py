@@ -284,6 +284,30 @@ def configured_touch(hosts, at):
     hosts.pc.write(text.replace("> results/day.json", f"> results/day.json; touch -d @{at + 60:.0f} results/day.json"))
 
 
+@pytest.mark.parametrize("harm", ["changed", "missing", "added"])
+def test_the_same_results_are_handed_over_anew_where_the_remotes_were_changed(hosts, harm):
+    """A manifest of ours beside other files is none of ours: publishing again is what puts the branch right."""
+    oci = hosts.operator()
+    first = hosts.published(n=2)
+    assert oci.pull()["outcome"] == "INSTALLED"
+
+    def change(folder):
+        file = folder / "files" / "recon_summary.json"
+        if harm == "changed":
+            file.write_bytes(file.read_bytes().replace(b"HOLD", b"SELL"))
+        elif harm == "missing":
+            file.unlink()
+        else:
+            (folder / "files" / "more.json").write_text("{}", encoding="utf-8")
+
+    hosts.tampered(change)
+    assert oci.pull()["outcome"] == "REFUSED"
+    again = hosts.pc.publish()
+    assert (again["outcome"], again["sequence"]) == ("PUBLISHED", first["sequence"] + 1)
+    assert oci.pull()["outcome"] == "INSTALLED"
+    assert oci.whole() == again["bundle_id"]
+
+
 def test_what_somebody_else_signed_is_not_the_same(hosts):
     """The same results under our name with another signature are replaced, because no operator would take them."""
     make_key(hosts.root / "stranger.pem")
