@@ -157,6 +157,8 @@ def test_steps_run_in_their_order_each_with_a_log_without_secrets(hosts, monkeyp
     )
     text = (hosts.pc.root / "ops.toml").read_text()
     hosts.pc.write(text + '\n[profiles.default.secrets.API_TOKEN]\nenv = "API_TOKEN"\n')
+    earlier = hosts.now.timestamp() - 60
+    os.utime(hosts.pc.root / "results" / "recon_summary.json", (earlier, earlier))
     receipt = hosts.pc.publish()
     assert receipt["outcome"] == "PUBLISHED", receipt
     assert [(step["name"], step["exit_code"]) for step in receipt["steps"]] == [("backtest", 0), ("reports", 0)]
