@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from ops_core.clock import Clock
-from ops_core.errors import OpsError, Refused
+from ops_core.control import claiming
+from ops_core.errors import Refused
 
 NAME = "incident.lock"
 PATIENCE_S = 3.0
-PAUSE_S = 0.02
 
 
 class LoopBusy(Refused):
     """Somebody else handles an incident on this control store."""
 
 
-@contextmanager
-def claimed(folder: Path, clock: Clock) -> Iterator[int]:
+def claimed(folder: Path, clock: Clock) -> AbstractContextManager[int]:
     """Hold the lock; yields its descriptor, for a child that must not be outlived by it.
 
     Raises:
@@ -33,27 +31,16 @@ def claimed(folder: Path, clock: Clock) -> Iterator[int]:
         OpsError: there can be no lock in that folder.
     """
     path = folder / NAME
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise OpsError(f"there can be no lock: {error.strerror}", where=str(path)) from None
-    try:
-        # A leash whose loop was killed needs a moment to end what it holds.
-        until = clock.monotonic() + PATIENCE_S
-        while not _taken(descriptor):
-            if clock.monotonic() >= until:
-                raise LoopBusy(
-                    f"another process handles an incident here ({_holder(descriptor)})",
-                    where=str(path),
-                    next_step="wait for it, or end it: whoever comes next goes on where it was",
-                )
-            clock.sleep(PAUSE_S)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
-        yield descriptor
-    finally:
-        os.close(descriptor)
+
+    def busy(holder: str) -> Refused:
+        return LoopBusy(
+            f"another process handles an incident here ({holder})",
+            where=str(path),
+            next_step="wait for it, or end it: whoever comes next goes on where it was",
+        )
+
+    # A leash whose loop was killed needs a moment to end what it holds.
+    return claiming.claimed(path, clock, busy, patience_s=PATIENCE_S)
 
 
 def is_held(folder: Path) -> bool:
@@ -70,16 +57,3 @@ def is_held(folder: Path) -> bool:
         return False
     finally:
         os.close(descriptor)
-
-
-def _taken(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _holder(descriptor: int) -> str:
-    pid = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
-    return f"process {pid}" if pid.isdecimal() else "its process is not known"

@@ -76,7 +76,7 @@ def run(
         DayRunning: another run is under way.
         SecretMissing: the token that is named has no value.
     """
-    with claimed(settings.control_dir, clock.now()):
+    with claimed(settings.control_dir, clock):
         day = _Day(
             settings=settings,
             plane=plane.impatient(BUSY_S),

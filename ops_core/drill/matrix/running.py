@@ -6,18 +6,18 @@ next. A run that is ended in the middle leaves a valid part of itself, and goes 
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import random
 import select
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from ops_core.clock import Clock, isoformat, new_run_id
+from ops_core.control.claiming import claimed
 from ops_core.drill.fault import Fault
 from ops_core.drill.matrix.results import (
     FaultResult,
@@ -145,7 +145,7 @@ def hold_all(
         KeyboardInterrupt: somebody ended it. Everything that was started has ended, and what came until then is kept.
     """
     by_name = {fault.name: fault for fault in faults}
-    with _claimed(begun.folder), tempfile.TemporaryDirectory(prefix="ops-matrix-") as scratch:
+    with _claimed(begun.folder, clock), tempfile.TemporaryDirectory(prefix="ops-matrix-") as scratch:
         left = left_to_hold(load_run(begun.folder))
         gone = [name for name in left if name not in by_name]
         if gone:
@@ -229,21 +229,12 @@ class _Pool:
         poll.poll(int(LOOK_AGAIN_S * 1000))
 
 
-@contextlib.contextmanager
-def _claimed(folder: Path) -> Iterator[None]:
-    """One process at a time holds the faults of a run; the lock is the kernel's and dies with it."""
-    path = folder / LOCK
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise OpsError(f"there can be no lock: {error.strerror}", where=str(path)) from None
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Refused(
-                "another process holds the faults of this run", where=str(folder), next_step="wait for it, or end it"
-            ) from None
-        yield
-    finally:
-        os.close(descriptor)
+def _claimed(folder: Path, clock: Clock) -> AbstractContextManager[int]:
+    """One process at a time holds the faults of a run."""
+
+    def busy(_holder: str) -> Refused:
+        return Refused(
+            "another process holds the faults of this run", where=str(folder), next_step="wait for it, or end it"
+        )
+
+    return claimed(folder / LOCK, clock, busy)

@@ -193,7 +193,7 @@ def test_a_defect_of_ours_leaves_a_receipt(server: Server) -> None:
 def test_one_day_at_a_time(server: Server) -> None:
     """The second is refused, is told who runs, and touches nothing."""
     host = server.host
-    with claimed(host.settings.control_dir, host.clock.now()):
+    with claimed(host.settings.control_dir, host.clock):
         rows = len(host.plane.audit_rows())
         with pytest.raises(DayRunning, match=r"the five steps run already: process \d+ since 20"):
             day(server)
