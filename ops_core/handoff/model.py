@@ -81,6 +81,15 @@ class BundleFile:
     size: int
     sha256: str
 
+    def prove(self, content: bytes) -> None:
+        """Hold a content against what the manifest says of it.
+
+        Raises:
+            BundleRefused: it is another one.
+        """
+        if len(content) != self.size or hashlib.sha256(content).hexdigest() != self.sha256:
+            raise BundleRefused(RefusalCode.TAMPERED, f"the content of {self.path} is not the one that was signed")
+
     def as_dict(self) -> dict[str, Any]:
         """As it stands in a manifest."""
         return {"path": self.path, "size": self.size, "sha256": self.sha256}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import hashlib
 import os
 import secrets
 import shutil
@@ -24,7 +23,7 @@ from ops_core.control.service import ControlPlane
 from ops_core.errors import OpsError, Refused
 from ops_core.handoff import folder, installed, receipts
 from ops_core.handoff.judge import Accepted
-from ops_core.handoff.model import FILES_FOLDER, MANIFEST_NAME, BundleFile, BundleRefused, Manifest, RefusalCode
+from ops_core.handoff.model import FILES_FOLDER, MANIFEST_NAME, BundleFile, BundleRefused, Manifest
 from ops_core.handoff.receipts import Outcome, Recorded
 
 KEEP = 5
@@ -76,8 +75,7 @@ def stage(settings: Settings, manifest: Manifest, content: Callable[[BundleFile]
         incoming.mkdir(mode=0o700)
         for one in manifest.files:
             data = content(one)
-            if len(data) != one.size or hashlib.sha256(data).hexdigest() != one.sha256:
-                raise BundleRefused(RefusalCode.TAMPERED, f"the content of {one.path} is not the one that was signed")
+            one.prove(data)
             path = incoming / FILES_FOLDER / one.path
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.write_file(path, (data,))

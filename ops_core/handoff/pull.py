@@ -5,7 +5,6 @@ Whatever is refused, and whatever goes wrong, what was in force stays in force, 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -115,6 +114,10 @@ class Offered:
             raise BundleRefused(RefusalCode.TAMPERED, f"{ascii(name)[:80]} is there, and the manifest does not name it")
         return self
 
+    def content(self, exchange: Exchange, file: BundleFile) -> bytes:
+        """What the commit holds as that file; nothing of it is believed."""
+        return exchange.content(self.entries[f"{FILES_FOLDER}/{file.path}"])
+
 
 def offered(exchange: Exchange, commit: str | None) -> Offered:
     """The bundle that a commit holds. Who signed it, and whether it is complete, is asked by who takes it.
@@ -154,11 +157,7 @@ def stage_offered(settings: Settings, exchange: Exchange, one: Offered) -> None:
         OpsError: it cannot be written.
         GitFailed: it cannot be read.
     """
-
-    def content(file: BundleFile) -> bytes:
-        return exchange.content(one.entries[f"{FILES_FOLDER}/{file.path}"])
-
-    placing.stage(settings, one.complete().manifest, content)
+    placing.stage(settings, one.complete().manifest, lambda file: one.content(exchange, file))
 
 
 def prove_offered(exchange: Exchange, one: Offered) -> None:
@@ -169,9 +168,7 @@ def prove_offered(exchange: Exchange, one: Offered) -> None:
         GitFailed: it cannot be read.
     """
     for file in one.complete().manifest.files:
-        content = exchange.content(one.entries[f"{FILES_FOLDER}/{file.path}"])
-        if hashlib.sha256(content).hexdigest() != file.sha256:
-            raise BundleRefused(RefusalCode.TAMPERED, f"{file.path} is not what the manifest says")
+        file.prove(one.content(exchange, file))
 
 
 @dataclass(frozen=True, kw_only=True)
