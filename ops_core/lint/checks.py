@@ -43,6 +43,7 @@ READERS = {
     "source",
     ".",
 }
+AROUND = ("function_definition", "subshell", "program")
 LOOPS = ("while_statement", "for_statement", "c_style_for_statement")
 _STATE = re.compile(r"(?:^|[/\\\"'(])state[/\\][\w./\\-]*\.jsonl?\b|(?:^|[/\\\"'(])reports[/\\][\w./\\-]*\.jsonl?\b")
 _REFERENCE = re.compile(r"[?&][\w.-]*ref=(?!$)", re.IGNORECASE)
@@ -164,9 +165,7 @@ def sleep_as_readiness(node: Node) -> Node | None:
         endless = condition is not None and text_of(condition).strip(" ;\n") in {"true", ":", "[ 1 ]", "((1))"}
         leaves = any(text_of(one).startswith(("break", "return", "exit")) for one in walk(loop) if not one.children)
         return node if endless and not leaves else None
-    around = above(node, "function_definition", "subshell", "program")
-    behind = [one for one in commands_in(around) if one.start_byte > node.end_byte] if around is not None else []
-    return node if behind else None
+    return node if _something_behind(node) else None
 
 
 def kill_by_search(node: Node) -> Node | None:
@@ -197,6 +196,19 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "OPS008": kill_by_search,
     }
 )
+
+
+def _something_behind(node: Node) -> bool:
+    """Whether a command follows in the same function, subshell or script; the next one answers it."""
+    inside = node if above(node, *AROUND) is not None else None
+    while inside is not None and inside.type not in AROUND:
+        following = inside.next_named_sibling
+        while following is not None:
+            if holds(following, "command"):
+                return True
+            following = following.next_named_sibling
+        inside = inside.parent
+    return False
 
 
 def _searches_all(argument: str) -> bool:

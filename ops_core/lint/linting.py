@@ -81,15 +81,14 @@ def hits_in(passage: Passage) -> list[Hit]:
             if place is not None:
                 found.append((_hit(passage, rule, place), passage.before + node.end_point.row + 1))
     if passage.whole and root.has_error:
-        wrong = next(node for node in walk(root) if node.type == "ERROR" or node.is_missing or node is root)
-        wrong = next((node for node in walk(root) if node.type == "ERROR" or node.is_missing), wrong)
+        wrong = next((node for node in walk(root) if node.type == "ERROR" or node.is_missing), root)
         found.append((_hit(passage, "OPS009", wrong), passage.before + wrong.start_point.row + 1))
     return [*_bare(passage, told), *_kept(passage, found, told)]
 
 
 def _hit(passage: Passage, rule: str, node: Node) -> Hit:
     row, column = node.start_point
-    line = passage.text.split("\n")[row] if row < passage.text.count("\n") + 1 else ""
+    line = passage.lines[row] if row < len(passage.lines) else ""
     shown = masked(line, secret_of(node)) if rule == SECRET else masked(line, found_in(line))
     before = line.encode("utf-8", "replace")[:column].decode("utf-8", "replace")
     return Hit(

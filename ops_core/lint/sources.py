@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from ops_core.errors import OpsError, UsageError
@@ -30,6 +31,11 @@ class Passage:
     before: int = 0
     whole: bool = True
     suppressions: tuple[tuple[int, str], ...] = field(default=())
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The text by lines."""
+        return self.text.split("\n")
 
 
 def files_in(paths: Iterable[Path]) -> list[Path]:
