@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from ops_core.decision.table import Severity
+
 
 class Overall(StrEnum):
     """How everything stands, the best first."""
@@ -23,20 +25,6 @@ class Overall(StrEnum):
     def rank(self) -> int:
         """0 is the best."""
         return list(Overall).index(self)
-
-
-class Severity(StrEnum):
-    """How urgent a risk is, the most urgent first."""
-
-    CRITICAL = "critical"
-    HIGH = "high"
-    MEDIUM = "medium"
-    LOW = "low"
-
-    @property
-    def rank(self) -> int:
-        """0 is the most urgent."""
-        return list(Severity).index(self)
 
 
 @dataclass(frozen=True, kw_only=True)

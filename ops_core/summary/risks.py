@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
 from ops_core.clock import isoformat
-from ops_core.summary.model import Bundle, Control, Facts, Handoff, Overall, Risk, Run, Seen, Severity
+from ops_core.decision.table import Severity
+from ops_core.summary.model import Bundle, Control, Facts, Handoff, Overall, Risk, Run, Seen
 
 OLD_AFTER = timedelta(hours=26)  # a day, and as much again as a schedule may be late
 WHAT_MAX_CHARS = 240

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from summary_facts import LATE, NOW, RUN, WELL, WORSE
 
 from ops_core.control.audit import canonical
-from ops_core.summary.model import Facts, Handled, Overall, Run, Seen, Severity, Unread
+from ops_core.decision.table import Severity
+from ops_core.summary.model import Facts, Handled, Overall, Run, Seen, Unread
 from ops_core.summary.risks import EVIDENCE_MAX, overall_of, risks_of
 from ops_core.summary.summary import RECEIPT_MAX_CHARS, TOP_MAX, summary_of
 
