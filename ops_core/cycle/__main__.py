@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ops_core.control.requested import REQUEST_MAX_BYTES, object_of
 from ops_core.errors import OpsError, UsageError
 
-REQUEST_MAX_BYTES = 65_536
 _KEYS = {"config", "profile", "actor", "slot", "request_types", "authorised_to_fire"}
 
 
@@ -37,21 +37,17 @@ def _request(raw: bytes) -> Mapping[str, Any]:
     Raises:
         UsageError: it is none.
     """
-    try:
-        told = json.loads(raw) if len(raw) <= REQUEST_MAX_BYTES else None
-    except (ValueError, RecursionError):
-        told = None
-    types = told.get("request_types") if isinstance(told, dict) else None
-    texts = ("config", "actor") if isinstance(told, dict) else ()
+    told = object_of(raw)
+    types = told.get("request_types") if told is not None else None
     fit = (
-        isinstance(told, dict)
+        told is not None
         and set(told) <= _KEYS
-        and all(isinstance(told.get(name), str) for name in texts)
+        and all(isinstance(told.get(name), str) for name in ("config", "actor"))
         and all(told.get(name) is None or isinstance(told[name], str) for name in ("profile", "slot"))
         and isinstance(told.get("authorised_to_fire", False), bool)
         and (types is None or (isinstance(types, list) and all(isinstance(one, str) for one in types)))
     )
-    if not isinstance(told, dict) or not fit:
+    if told is None or not fit:
         raise UsageError(
             "this is no request for a cycle", where="stdin", allowed=f"JSON with {', '.join(sorted(_KEYS))}"
         )

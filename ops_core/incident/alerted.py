@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from ops_core.clock import Clock, SystemClock
 from ops_core.config import Settings, known_secrets, load_settings
+from ops_core.control.requested import REQUEST_MAX_BYTES, texts_of
 from ops_core.control.running.processes import MARK
-from ops_core.errors import OpsError, Refused, UsageError
+from ops_core.errors import OpsError, Refused
 
 if TYPE_CHECKING:
     from ops_core.control.service import ControlPlane
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 ACTOR = "alert"
 WORK_KIND = "alert"
 LOCK_NAME = "alerts.lock"
-REQUEST_MAX_BYTES = 65_536
 KEYS = ("config", "profile", "actor")
 BUSY_WAIT_S = 120.0
 BUSY_PAUSE_S = 0.5
@@ -180,13 +180,7 @@ def read_request(raw: bytes) -> dict[str, str]:
     Raises:
         UsageError: it is none.
     """
-    try:
-        told = json.loads(raw) if len(raw) <= REQUEST_MAX_BYTES else None
-    except (ValueError, RecursionError):
-        told = None
-    if not isinstance(told, dict) or set(told) != set(KEYS) or not all(isinstance(one, str) for one in told.values()):
-        raise UsageError("this is no request for a look", where="stdin", allowed=f"JSON with {', '.join(KEYS)}")
-    return told
+    return texts_of(raw, KEYS, "a look")
 
 
 def main() -> int:

@@ -12,16 +12,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ops_core.errors import OpsError, UsageError
+from ops_core.control.requested import REQUEST_MAX_BYTES, texts_of
+from ops_core.errors import OpsError
 
-REQUEST_MAX_BYTES = 65_536
-_FIELDS = {"config", "profile", "actor"}
+_FIELDS = ("actor", "config", "profile")
 
 
 def main() -> int:
     """Read the request, run the live cycle, write the receipt."""
     try:
-        receipt = _run(_request(sys.stdin.buffer.read(REQUEST_MAX_BYTES + 1)))
+        request = texts_of(sys.stdin.buffer.read(REQUEST_MAX_BYTES + 1), _FIELDS, "a live cycle")
+        receipt = _run(request)
     except OpsError as error:
         _say({**error.as_dict(), "exit_code": error.exit_code})
         return error.exit_code
@@ -29,23 +30,6 @@ def main() -> int:
 
     _say(receipt)
     return EXIT_CODES[Result(receipt["result"])]
-
-
-def _request(raw: bytes) -> Mapping[str, str]:
-    """The request as it was sent.
-
-    Raises:
-        UsageError: it is none.
-    """
-    try:
-        told = json.loads(raw) if len(raw) <= REQUEST_MAX_BYTES else None
-    except (ValueError, RecursionError):
-        told = None
-    if not isinstance(told, dict) or set(told) != _FIELDS or not all(isinstance(one, str) for one in told.values()):
-        raise UsageError(
-            "this is no request for a live cycle", where="stdin", allowed=f"JSON with {', '.join(sorted(_FIELDS))}"
-        )
-    return told
 
 
 def _run(request: Mapping[str, str]) -> dict[str, Any]:

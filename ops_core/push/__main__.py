@@ -13,9 +13,9 @@ from typing import Any
 
 from ops_core.clock import SystemClock
 from ops_core.config import find_config, load_settings
+from ops_core.control.requested import REQUEST_MAX_BYTES, object_of
 from ops_core.errors import EXIT_DONE, EXIT_FAILED, EXIT_REFUSED, OpsError, UsageError
 
-REQUEST_MAX_BYTES = 65_536
 FIELDS = {"config": str, "profile": str, "actor": str, "authorised": bool}
 
 
@@ -31,11 +31,8 @@ def read_request(raw: bytes) -> dict[str, Any]:
         UsageError: it is none.
     """
     allowed = "a JSON object of " + ", ".join(f"{name} ({kind.__name__})" for name, kind in FIELDS.items())
-    try:
-        request = json.loads(raw) if len(raw) <= REQUEST_MAX_BYTES else None
-    except (ValueError, RecursionError):
-        request = None
-    if not isinstance(request, dict):
+    request = object_of(raw)
+    if request is None:
         raise UsageError("the request is not JSON", where="standard input", allowed=allowed)
     for name, value in request.items():
         if name not in FIELDS or type(value) is not FIELDS[name]:
