@@ -1,4 +1,4 @@
-"""What the server asks of a process of its own: one JSON object on standard input, bounded. Never in an argument list."""
+"""What the server asks of a process of its own: one JSON object on standard input, bounded, in no argument list."""
 
 from __future__ import annotations
 
