@@ -38,7 +38,7 @@ END_S = 10.0
 
 _TOML = """\
 default_profile = "site"
-suites = ["observe", "daily", "live_fire", "integrity"]
+suites = ["observe", "daily", "live_fire", "integrity", "handoff"]
 
 [profiles.site]
 drill = true

@@ -98,7 +98,7 @@ class Fault:
     @property
     def driver(self) -> str:
         """On what it works: process, container, service, control or bundle."""
-        return self.stack.DRIVER if self.service else "control"
+        return self.stack.DRIVER if self.service or not self.stack.LAYOUT.SERVICES else "control"
 
     @property
     def looked_at_by(self) -> str:

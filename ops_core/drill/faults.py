@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping
 
 from ops_core.drill.catalogue.alone import ALONE
+from ops_core.drill.catalogue.bundle import BUNDLE
 from ops_core.drill.catalogue.circumstances import UNDER_CIRCUMSTANCES
 from ops_core.drill.catalogue.container import CONTAINER
 from ops_core.drill.catalogue.control import CONTROL
@@ -23,7 +24,7 @@ __all__ = ["CATALOGUE", "FAULTS", "SERVICE", "Fault", "fault_named"]
 # What is broken on the embedded stack and on the service stack; beside them, what other stacks are made for.
 CATALOGUE: tuple[Fault, ...] = (*RUNNING, *DEPLOYED, *EMBEDDED_PAIRS)
 SERVICE: tuple[Fault, ...] = (*SINGLE, *PROMISES, *UNDER_CIRCUMSTANCES, *SERVICE_PAIRS)
-OTHERS: tuple[Fault, ...] = (*ALONE, *CONTROL, *CONTAINER, *FOUNDATIONS)
+OTHERS: tuple[Fault, ...] = (*ALONE, *CONTROL, *BUNDLE, *CONTAINER, *FOUNDATIONS)
 FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in (*CATALOGUE, *SERVICE, *OTHERS)}
 
 
