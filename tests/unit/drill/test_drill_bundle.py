@@ -58,7 +58,7 @@ def test_each_fault_takes_hold_and_can_be_withdrawn_twice(tmp_path) -> None:
             assert found.bundle is not None, fault.name
             assert found.bundle.fresh, fault.name
             assert found.live_cycle is not None, fault.name
-            assert not (found.missed or found.live_cycle.failed or found.live_cycle.snapshot_problem), fault.name
+            assert not any((found.missed, found.live_cycle.failed, found.live_cycle.snapshot_problem)), fault.name
 
 
 def test_an_offer_that_is_taken_is_no_fault(tmp_path) -> None:
