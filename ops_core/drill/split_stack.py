@@ -20,7 +20,7 @@ from ops_core.clock import Clock
 from ops_core.config import Settings, load_settings
 from ops_core.control.opening import plane_of
 from ops_core.control.service import ControlPlane
-from ops_core.drill.control_plane import ACTOR, REASON, ControlStack, SiteDir, digest_of, opened
+from ops_core.drill.control_plane import ACTOR, REASON, ControlStack, SiteDir, at_rest, digest_of, opened
 from ops_core.drill.work_dir import digest_below, write_private
 from ops_core.errors import OpsError, UsageError
 from ops_core.evidence import HandoffEvidence
@@ -292,10 +292,7 @@ def put_right(stack: SplitStack, _service: str) -> None:
     What was recorded meanwhile stays. A store that was made anew stays as well: what is in force is pulled into it.
     """
     stack.arrange()
-    _, plane = opened(stack)
-    plane.create()
-    if plane.state().stopped:
-        plane.release(REASON)
+    at_rest(stack, "")
     write_results(stack, GOOD)
     published(stack)
     pulled(stack)

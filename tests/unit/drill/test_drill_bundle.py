@@ -11,6 +11,7 @@ from support import need_program, sampled
 from ops_core.clock import SystemClock
 from ops_core.content import content_dir
 from ops_core.drill.catalogue.bundle import BUNDLE, OFFERED
+from ops_core.drill.control_plane import opened
 from ops_core.drill.split_stack import SplitStack, seen
 from ops_core.errors import OpsError, UsageError
 from ops_core.handoff.model import RefusalCode
@@ -54,6 +55,8 @@ def test_each_fault_takes_hold_and_can_be_withdrawn_twice(tmp_path) -> None:
             fault.withdraw(stack)
             fault.withdraw(stack)
             assert stack.standing() == before, fault.name
+            # Also where the store was made anew meanwhile.
+            assert opened(stack)[1].gate() == "MOCK_ONLY", fault.name
             found = seen(stack)
             assert found.bundle is not None, fault.name
             assert found.bundle.fresh, fault.name
