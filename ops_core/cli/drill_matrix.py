@@ -128,7 +128,7 @@ def _tell(view: MatrixView, files: tuple[Path, ...], lang: str) -> None:
     parts += [f"{figures.skipped} skipped"] if figures.skipped else []
     alarms = f"{figures.missed} missed, {counted(figures.false_alarms, 'false alarm')}, {figures.unknown} not seen"
     remedies = f"{counted(figures.remediations_verified, 'remediation')} verified, {counted(figures.undos, 'undo')}"
-    raised = f"{figures.checks_raised} of {figures.checks_seen} checks, {figures.findings_raised} codes"
+    raised = f"{figures.checks_raised} of {figures.checks_seen} checks, {counted(figures.findings_raised, 'code')}"
     rows = [
         Row(label="faults", value=", ".join(parts)),
         Row(label="findings", value=f"{raised}; {alarms}"),

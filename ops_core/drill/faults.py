@@ -28,11 +28,15 @@ OTHERS: tuple[Fault, ...] = (*ALONE, *CONTROL, *BUNDLE, *CONTAINER, *FOUNDATIONS
 FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in (*CATALOGUE, *SERVICE, *OTHERS)}
 
 
+# More names than this are not read by anybody who has mistyped one.
+TOLD_MAX = 12
+
+
 def fault_named(name: str, faults: Mapping[str, Fault] | None = None) -> Fault:
     """The fault of that name, of the shipped ones where no others are given.
 
     Raises:
-        UsageError: there is none; the message lists those there are.
+        UsageError: there is none; the message lists them, or where there are too many says what does.
     """
     known = FAULTS if faults is None else faults
     if name not in known:
@@ -40,7 +44,7 @@ def fault_named(name: str, faults: Mapping[str, Fault] | None = None) -> Fault:
         raise UsageError(
             f"there is no fault {name!r}",
             where="the fault catalogue",
-            allowed=", ".join(known),
+            allowed=", ".join(known) if len(known) <= TOLD_MAX else f"one of {len(known)}: ops drill list shows them",
             next_step=f"did you mean {close[0]!r}?" if close else "",
         )
     return known[name]

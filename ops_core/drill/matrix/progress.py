@@ -8,6 +8,8 @@ from ops_core.clock import Clock
 from ops_core.drill.matrix.results import FaultResult, Status
 from ops_core.report.text import display_width, visible
 
+# As many as the longest name of a shipped fault has.
+NAME_COLUMNS = 32
 REWRITE = "\r\x1b[2K"
 WORDS = {
     Status.PASSED: "as promised",
@@ -67,7 +69,7 @@ class Teller:
 
     def _told(self, result: FaultResult) -> str:
         number = f"{self._done:>{len(str(self._total))}}/{self._total}"
-        head = f"{number}  {result.fault:<28}  {WORDS[Status(result.status)]}"
+        head = f"{number}  {result.fault:<{NAME_COLUMNS}}  {WORDS[Status(result.status)]}"
         times = [
             f"{name} {seconds:.1f} s"
             for name, seconds in (("detected", result.detect_s), ("recovered", result.recover_s))

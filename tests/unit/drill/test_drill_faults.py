@@ -131,13 +131,16 @@ def test_what_a_fault_needs_is_looked_for():
 
 
 def test_an_unknown_fault_is_refused_with_what_is_close():
-    """The error lists the faults there are and guesses which was meant."""
+    """The error guesses which was meant; it lists those there are where they are few, else says what does."""
     with pytest.raises(UsageError) as caught:
         fault_named("secret-mising")
     assert caught.value.what == "there is no fault 'secret-mising'"
-    assert caught.value.allowed == ", ".join(FAULTS)
+    assert caught.value.allowed == f"one of {len(FAULTS)}: ops drill list shows them"
     assert caught.value.next_step == "did you mean 'secret-missing'?"
     assert fault_named("killed") is FAULTS["killed"]
+    with pytest.raises(UsageError) as caught:
+        fault_named("frozen", {name: FAULTS[name] for name in ("killed", "slow")})
+    assert caught.value.allowed == "killed, slow"
 
 
 def test_a_fault_needs_a_stack_that_runs(tmp_path):

@@ -252,8 +252,8 @@ def test_elsewhere_each_fault_has_its_line():
     teller.ended(KILLED)
     teller.ended(SURVIVED)
     teller.close()
-    assert said[0] == "1/2  killed                        as promised  detected 0.5 s, recovered 2.0 s\n"
-    assert said[1].startswith("2/2  guard-gone                    NOT as promised  guard.open was not found")
+    assert said[0] == "1/2  killed                            as promised  detected 0.5 s, recovered 2.0 s\n"
+    assert said[1].startswith("2/2  guard-gone                        NOT as promised  guard.open was not found")
     assert "\x1b" not in "".join(said)
 
 
