@@ -42,6 +42,7 @@ def drill(
     fail_under: Annotated[
         float | None, typer.Option("--fail-under", metavar="PERCENT", min=0, max=100, help="Exit 1 below this.")
     ] = None,
+    own: Annotated[bool, typer.Option("--own", help="Only what this repository defines itself.")] = False,
     reports: Annotated[Path, typer.Option("--reports", metavar="DIR", help="Where reports go.")] = Path("reports"),
     lang: Annotated[str, typer.Option("--lang", metavar="en|ko", help="Language of the reports.")] = "en",
     json: JsonOption = False,
@@ -56,20 +57,18 @@ def drill(
     wanted = Wanted(
         suites=tuple(suite or ()), faults=tuple(fault or ()), jobs=jobs, seed=seed, resume=resume, strict=strict
     )
-    if (coverage or mutate) and (words or matrix or coverage == mutate or wanted != Wanted(jobs=jobs)):
-        raise UsageError(
-            "a matrix run is measured by itself",
-            allowed="ops drill --coverage, or ops drill --mutate, each with --run and --fail-under",
-            next_step="ops drill --matrix, which holds one",
-        )
+    alone = not (words or matrix or coverage == mutate or wanted != Wanted(jobs=jobs))
+    _refuse_mixtures(measured=coverage or mutate, alone=alone, own=own)
     if coverage:
         from ops_core.cli.drill_coverage import cover
 
-        return cover(run=run, reports=reports.absolute(), fail_under=fail_under, json=json)
+        return cover(run=run, reports=reports.absolute(), fail_under=fail_under, own=own, json=json)
     if mutate:
         from ops_core.cli.drill_mutants import kill_mutants
 
-        return kill_mutants(run=run, reports=reports.absolute(), fail_under=fail_under, jobs=jobs, lang=lang, json=json)
+        return kill_mutants(
+            run=run, reports=reports.absolute(), fail_under=fail_under, own=own, jobs=jobs, lang=lang, json=json
+        )
     if matrix and not words:
         return hold_matrix(wanted, reports=reports.absolute(), lang=lang, json=json)
     if matrix or wanted != Wanted():
@@ -84,6 +83,19 @@ def drill(
     if first in VERBS:
         return manage(first, rest, lang=lang, json=json)
     return _rehearse(words, reports=reports, lang=lang, json=json)
+
+
+def _refuse_mixtures(*, measured: bool, alone: bool, own: bool) -> None:
+    if measured and not alone:
+        raise UsageError(
+            "a matrix run is measured by itself",
+            allowed="ops drill --coverage, or ops drill --mutate, each with --run, --own and --fail-under",
+            next_step="ops drill --matrix, which holds one",
+        )
+    if own and not measured:
+        raise UsageError(
+            "--own measures a matrix run", where="--own", allowed="ops drill --coverage --own, ops drill --mutate --own"
+        )
 
 
 def _rehearse(names: list[str], *, reports: Path, lang: str, json: bool) -> int:

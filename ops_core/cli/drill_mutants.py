@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops_core.cli.drill_coverage import settings_for
+from ops_core.cli.drill_coverage import root_with_parts, settings_for
 from ops_core.cli.options import clock
 from ops_core.cli.output import note, say, say_fitted, say_json, say_table, shown
 from ops_core.errors import EXIT_DONE, EXIT_FINDINGS
@@ -16,19 +16,22 @@ if TYPE_CHECKING:
 FAIL_UNDER = 95.0
 
 
-def kill_mutants(*, run: str, reports: Path, fail_under: float | None, jobs: int | None, lang: str, json: bool) -> int:
+def kill_mutants(
+    *, run: str, reports: Path, fail_under: float | None, own: bool = False, jobs: int | None, lang: str, json: bool
+) -> int:
     """Make and judge all mutants of a matrix run, write what became of them beside it, and say it.
 
     Args:
         run: its id; `newest` names the newest.
         reports: where reports lie.
         fail_under: percent of mutants below which the exit code is 1; 95 by default.
+        own: whether only what the repository defines itself is weakened.
         jobs: how many pytest or drills at once.
         lang: of what drills say.
         json: one document instead of text.
 
     Raises:
-        UsageError: there is no such run.
+        UsageError: there is no such run; there is no repository whose own parts are meant.
         ConfigError: what is to be weakened cannot be read.
         OpsError: nothing can be written, or no drill can be started.
     """
@@ -45,6 +48,7 @@ def kill_mutants(*, run: str, reports: Path, fail_under: float | None, jobs: int
         settings_for(root),
         all_faults(root),
         root=root,
+        only_below=root_with_parts(root) if own else None,
         base=Path.cwd(),
         jobs=jobs or usual_jobs(),
         clock=clock(),

@@ -6,7 +6,7 @@ Read from what is in force there, the shipped part and the repository's own, eac
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import ops_core.drill
@@ -20,13 +20,12 @@ from ops_core.drill.own import FOLDER as FAULTS_FOLDER
 from ops_core.remediation.catalogue import Remediation, load_catalogue
 
 
-def claims_of(settings: Settings, faults: Mapping[str, Fault], *, base: Path | None = None) -> tuple[Claim, ...]:
+def claims_of(settings: Settings, faults: Mapping[str, Fault]) -> tuple[Claim, ...]:
     """All claims, in a stable order.
 
     Args:
         settings: the profile whose repository is meant.
         faults: the catalogue that is held.
-        base: places below this folder are told relative to it.
 
     Raises:
         ConfigError: a check, the table or a remediation cannot be read.
@@ -43,8 +42,22 @@ def claims_of(settings: Settings, faults: Mapping[str, Fault], *, base: Path | N
     made += [
         Claim(kind=Kind.FAULT, name=name, where=places.get(name) or _place_of(fault)) for name, fault in faults.items()
     ]
-    shown = [_from(claim, base) for claim in made] if base is not None else made
-    return tuple(dict.fromkeys(shown))
+    return tuple(dict.fromkeys(made))
+
+
+def own_claims(claims: Iterable[Claim], root: Path) -> tuple[Claim, ...]:
+    """Those that are defined below a folder; what the shipped part claims is proven elsewhere."""
+    return tuple(claim for claim in claims if is_below(claim.where, root))
+
+
+def is_below(where: str, root: Path | None) -> bool:
+    """Whether a place (`file:line`) lies below a folder, however each is written; where none is meant, it does."""
+    return root is None or Path(where.rpartition(":")[0]).resolve().is_relative_to(root.resolve())
+
+
+def told_from(claims: Iterable[Claim], base: Path) -> tuple[Claim, ...]:
+    """The same, with places below a folder told relative to it."""
+    return tuple(_from(claim, base) for claim in claims)
 
 
 def has_way_back(remediation: Remediation) -> bool:

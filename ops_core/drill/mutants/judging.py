@@ -10,16 +10,18 @@ from pathlib import Path
 from ops_core.clock import Clock
 from ops_core.config import Settings
 from ops_core.decision.inforce import table_in_force
+from ops_core.decision.table import DecisionTable
+from ops_core.drill.coverage.claims import is_below
 from ops_core.drill.fault import Fault
 from ops_core.drill.matrix.results import FaultResult, MatrixRun, Status
 from ops_core.drill.mutants.model import Fates
-from ops_core.drill.mutants.remedies import judge_steps, step_mutants
+from ops_core.drill.mutants.remedies import StepMutant, judge_steps, step_mutants
 from ops_core.drill.mutants.replaying import check_files, judge_checks
-from ops_core.drill.mutants.rows import Drilled, judge_rows, row_mutants
+from ops_core.drill.mutants.rows import Drilled, RowMutant, judge_rows, row_mutants
 from ops_core.errors import OpsError, RecordError
 from ops_core.observation.journal import write_atomically
 from ops_core.observation.record import Observation, read_observation
-from ops_core.remediation.catalogue import load_catalogue
+from ops_core.remediation.catalogue import Catalogue, load_catalogue
 
 JSON_FILE = "mutants.json"
 MARKDOWN_FILE = "mutants.md"
@@ -37,6 +39,7 @@ def judge_all(
     clock: Clock,
     lang: str,
     say: Callable[[str], None],
+    only_below: Path | None = None,
 ) -> Fates:
     """Weaken checks, rows and remediations, and see what the run notices.
 
@@ -50,6 +53,7 @@ def judge_all(
         clock: tells the time.
         lang: of what drills say.
         say: told how far it is.
+        only_below: weaken only what is defined below this folder; None: everything.
 
     Raises:
         ConfigError: what is to be weakened cannot be read.
@@ -58,22 +62,18 @@ def judge_all(
     begun_s = clock.monotonic()
     table, catalogue = table_in_force(settings), load_catalogue(settings)
 
-    def place(where: str) -> str:
-        path, _, line = where.rpartition(":")
-        return f"{Path(path).relative_to(base)}:{line}" if path and Path(path).is_relative_to(base) else where
-
     with tempfile.TemporaryDirectory(prefix="ops-mutants-") as made:
         scratch = Path(made)
         # A database server that is not root has to pass through to what a drill starts below.
         scratch.chmod(0o711)
-        judged = judge_checks(run, check_files(root, base), root=root, scratch=scratch / "checks", jobs=jobs, say=say)
-        not_judged = list(judged.not_judged)
+        files = check_files(root, base)
+        judged = judge_checks(
+            run, files, root=root, scratch=scratch / "checks", jobs=jobs, say=say, only_below=only_below
+        )
         drilled, unread = drilled_in(run, faults)
-        not_judged += unread
-        rows = row_mutants(table, lambda row: place(row.where))
+        rows, steps = _weakened(run, table, catalogue, base, only_below)
         say(f"decision table: {len(rows)} mutants on what {len(drilled)} drills saw")
         fates = [*judged.fates, *judge_rows(table, rows, drilled)]
-        steps = step_mutants(run, catalogue, lambda name: place(catalogue.get(name).where))
         healed, held = judge_steps(
             run,
             steps,
@@ -92,7 +92,7 @@ def judge_all(
         took_s=round(clock.monotonic() - begun_s, 1),
         replays=judged.replays,
         drills=held,
-        not_judged=tuple(not_judged),
+        not_judged=(*judged.not_judged, *unread),
     )
 
 
@@ -131,6 +131,22 @@ def write_fates(folder: Path, fates: Fates) -> tuple[Path, ...]:
     except OSError as error:
         raise OpsError(f"the mutants cannot be written: {error.strerror}", where=str(folder)) from None
     return tuple(folder / name for name in texts)
+
+
+def _weakened(
+    run: MatrixRun, table: DecisionTable, catalogue: Catalogue, base: Path, only_below: Path | None
+) -> tuple[list[RowMutant], list[StepMutant]]:
+    rows = row_mutants(table, lambda row: _place(row.where, base))
+    steps = step_mutants(run, catalogue, lambda name: _place(catalogue.get(name).where, base))
+    return (
+        [one for one in rows if is_below(one.row.where, only_below)],
+        [one for one in steps if is_below(catalogue.get(one.remediation).where, only_below)],
+    )
+
+
+def _place(where: str, base: Path) -> str:
+    path, _, line = where.rpartition(":")
+    return f"{Path(path).relative_to(base)}:{line}" if path and Path(path).is_relative_to(base) else where
 
 
 def _records(folder: Path, result: FaultResult) -> list[Path]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ops_core.config import CONFIG_NAME, load_settings
 from ops_core.content import content_dir
+from ops_core.drill.coverage.claims import is_below
 from ops_core.drill.matrix.results import FaultResult, MatrixRun, Status
 from ops_core.drill.mutants.model import Change, Fate
 from ops_core.drill.mutants.source import CheckMutant, defines_fixtures, mutants_of
@@ -93,7 +94,14 @@ def check_files(root: Path | None, base: Path) -> list[CheckFile]:
 
 
 def judge_checks(
-    run: MatrixRun, files: Sequence[CheckFile], *, root: Path | None, scratch: Path, jobs: int, say: Say
+    run: MatrixRun,
+    files: Sequence[CheckFile],
+    *,
+    root: Path | None,
+    scratch: Path,
+    jobs: int,
+    say: Say,
+    only_below: Path | None = None,
 ) -> Judging:
     """Make the mutants of all check files of the suites that the run looked with, and see which it notices.
 
@@ -104,6 +112,7 @@ def judge_checks(
         scratch: a folder that is thrown away.
         jobs: how many pytest at once.
         say: told how far it is.
+        only_below: weaken only files below this folder; the others judge beside them, as they are. None: all.
 
     Raises:
         ConfigError: the configuration cannot be read.
@@ -116,13 +125,13 @@ def judge_checks(
             mutants = [
                 made
                 for one in some
-                if not defines_fixtures(one.text)
+                if is_below(f"{one.path}:1", only_below) and not defines_fixtures(one.text)
                 for made in mutants_of(one.path, one.text, suite, one.where)
             ]
             judging.not_judged += [
                 f"{one.where}: it defines what its checks are given, and cannot stand beside itself"
                 for one in some
-                if defines_fixtures(one.text)
+                if is_below(f"{one.path}:1", only_below) and defines_fixtures(one.text)
             ]
             results = [one for one in held if one.suite == suite]
             _Suite(suite, some, mutants, results, run.folder, root, scratch / suite, judging).judge(pool, say)

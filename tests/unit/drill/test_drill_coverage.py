@@ -10,7 +10,7 @@ from ops_core.cli.drill_coverage import cover
 from ops_core.clock import parse_instant
 from ops_core.config import load_settings
 from ops_core.content import content_dir
-from ops_core.drill.coverage.claims import claims_of
+from ops_core.drill.coverage.claims import claims_of, own_claims, told_from
 from ops_core.drill.coverage.freshness import is_stale, last_drilled, told
 from ops_core.drill.coverage.measure import Claim, Kind, measure
 from ops_core.drill.faults import FAULTS
@@ -25,6 +25,7 @@ from ops_core.drill.matrix.results import (
     write_head,
     write_result,
 )
+from ops_core.errors import UsageError
 
 AT = "2026-01-04T09:05:00.000Z"
 RUN = "20260104T090500Z-abcdef"
@@ -143,7 +144,7 @@ def test_percent_is_never_rounded_up_to_all():
 
 def test_claims_are_all_that_is_shipped_each_with_its_place():
     """Every check, finding, row, remediation and fault has a file and a line that exist."""
-    claims = claims_of(load_settings(content_dir() / "ops.toml", environ={}), FAULTS, base=content_dir())
+    claims = told_from(claims_of(load_settings(content_dir() / "ops.toml", environ={}), FAULTS), content_dir())
     assert {one.kind for one in claims} == set(Kind)
     for one in claims:
         path, _, line = one.where.rpartition(":")
@@ -152,6 +153,27 @@ def test_claims_are_all_that_is_shipped_each_with_its_place():
     undos = {one.name for one in claims if one.kind is Kind.UNDO}
     assert "rollback_config" in undos
     assert "restart_service" not in undos
+
+
+def test_own_claims_are_those_of_the_repository(tmp_path):
+    """Only what lies below it counts, however its path is written; a folder whose name begins alike is another one."""
+    root = tmp_path / "repository"
+    root.mkdir()
+    (tmp_path / "link").symlink_to(root)
+    places = {"own": root / "a.py", "linked": tmp_path / "link" / "b.py", "other": tmp_path / "repository-2" / "c.py"}
+    claims = [Claim(kind=Kind.ROW, name=name, where=f"{path}:3") for name, path in places.items()]
+    assert [one.name for one in own_claims(claims, root)] == ["own", "linked"]
+    assert next(one.where for one in told_from(claims, root)) == "a.py:3"
+
+
+def test_own_parts_are_those_of_a_repository(tmp_path, monkeypatch):
+    """Where there is none, nothing would be claimed, and that is not all of it: it is refused."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "reports" / "drills" / RUN
+    write_head(folder, RunHead(run_id=RUN, seed=7, begun_at=AT, faults=("killed",)))
+    with pytest.raises(UsageError) as caught:
+        cover(run="newest", reports=tmp_path / "reports", fail_under=100, own=True, json=False)
+    assert caught.value.where == "--own"
 
 
 def test_command_fails_below_what_is_asked_for(tmp_path, monkeypatch, capsys):
