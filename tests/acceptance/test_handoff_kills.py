@@ -130,7 +130,7 @@ def act(host: Host, *words: str, after_s: float | None, planted: str = "") -> tu
 
 def test_the_harness_notices_a_link_that_comes_too_early(tmp_path: Path) -> None:
     """With a planted mistake, a link that is set before its bundle lies there, the harness says so."""
-    hosts = Hosts(tmp_path / "hosts")
+    hosts = Hosts.at_present(tmp_path / "hosts")
     hosts.published()
     oci = hosts.operator()
     assert act(oci, "pull", after_s=None, planted=PLANTED)[0]
@@ -141,7 +141,7 @@ def test_the_harness_notices_a_link_that_comes_too_early(tmp_path: Path) -> None
 def test_killed_at_any_moment_there_is_one_whole_bundle(tmp_path: Path) -> None:
     """After every kill both sides hold one whole bundle, the next command says so, and the newest one arrives."""
     draw = random.Random(SEED)
-    hosts = Hosts(tmp_path / "hosts")
+    hosts = Hosts.at_present(tmp_path / "hosts")
     oci = hosts.operator()
     sites = {"publish": Site(hosts.pc.root), "pull": Site(oci.root), "rollback": Site(oci.root)}
     kills: Counter[str] = Counter()

@@ -44,10 +44,12 @@ from ops_core.remediation.runner import Runner
 Runner._resume = lambda self, index, step, ledger, mark: self._act(index, step, ledger, mark, again="blindly")
 sys.exit(main())
 """
-# A restart in one step: not done, done, or with the process stopped in between. Running it twice starts twice.
+# A restart in one step: not done, done, or with the process stopped in between. Running it twice starts twice. Its
+# command lingers after its effect, as many do: who kills as soon as the effect is seen hits it while it is under way.
 RESTART_IN_ONE = '''
 """Restart in one step."""
 import dataclasses
+import sys
 from ops_core.remediation import Plan, PlanContext, remediation
 
 
@@ -55,6 +57,8 @@ from ops_core.remediation import Plan, PlanContext, remediation
 def restart(context: PlanContext) -> Plan:
     start = context.restart_steps()[-1]
     argv = tuple("restart" if word == "start" else word for word in start.argv)
+    lingering = "import subprocess, sys, time; code = subprocess.call(sys.argv[1:]); time.sleep(0.5); sys.exit(code)"
+    argv = (sys.executable, "-c", lingering, *argv)
     step = dataclasses.replace(start, argv=argv)
     words = {"en": "restart in one step"}
     return Plan(

@@ -88,7 +88,7 @@ class Operators:
 @pytest.fixture(scope="module")
 def oci(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operators]:
     """Hosts with one bundle published, the operator's served."""
-    hosts = Hosts(tmp_path_factory.mktemp("split") / "hosts")
+    hosts = Hosts.at_present(tmp_path_factory.mktemp("split") / "hosts")
     hosts.published(decision="HOLD")
     host = hosts.operator(more='decision_file = "recon_summary.json"')
     shutil.copytree(ROOT / "deploy", host.root / "deploy")
@@ -189,7 +189,7 @@ def stopped(oci: Operators) -> None:
 
 def test_without_its_server_the_day_fails_at_the_second_step(tmp_path: Path) -> None:
     """The bundle is taken all the same; what needs the server is not reached, and the checks fail in one line."""
-    hosts = Hosts(tmp_path / "hosts")
+    hosts = Hosts.at_present(tmp_path / "hosts")
     bundle = hosts.published()["bundle_id"]
     host = hosts.operator()
     toml = (host.root / "ops.toml").read_text(encoding="utf-8")

@@ -93,7 +93,7 @@ def networks() -> Iterator[tuple[Network, Network]]:
 def test_a_day_across_two_networks(networks: tuple[Network, Network], tmp_path: Path) -> None:
     """Results go over the line and are decided on; with the line away the old ones stay, and the day fails in time."""
     here, there = networks
-    hosts = Hosts(tmp_path / "hosts")
+    hosts = Hosts.at_present(tmp_path / "hosts")
     oci = hosts.operator(more='decision_file = "recon_summary.json"')
     for host in (hosts.pc, oci):
         git(host.checkout, "remote", "set-url", "origin", f"git://{PRODUCER}/remote.git")

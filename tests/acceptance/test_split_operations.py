@@ -38,7 +38,7 @@ pathlib.Path('results/recon_summary.json').write_text(json.dumps({'schema': 'rec
 @pytest.fixture
 def hosts(tmp_path: Path) -> Hosts:
     """A producer with two real steps."""
-    made = Hosts(tmp_path / "hosts")
+    made = Hosts.at_present(tmp_path / "hosts")
     pc = made.producer("pc", steps=STEPS.format(python=json.dumps(sys.executable)))
     (pc.root / "report.py").write_text(REPORT, encoding="utf-8")
     return made
