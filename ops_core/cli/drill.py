@@ -7,9 +7,44 @@ from typing import Annotated
 
 import typer
 
+from ops_core.cli.drill_modes import Mode, mode_of
 from ops_core.cli.options import JsonOption, clock
 from ops_core.cli.output import Story, look_for, note, say, say_json
 from ops_core.errors import EXIT_DONE, EXIT_FAILED, UsageError
+
+WordsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="FAULT... | list | up | down | status [STACK] | inject FAULT | withdraw FAULT",
+        help="Faults to rehearse one after the other; or what to do with a stack (embedded or service) that stays.",
+    ),
+]
+MatrixOption = Annotated[bool, typer.Option("--matrix", help="Hold every fault, each on a stack of its own.")]
+SuiteOption = Annotated[list[str] | None, typer.Option("--suite", metavar="NAME", help="Only what it sees.")]
+FaultOption = Annotated[list[str] | None, typer.Option("--fault", metavar="NAME", help="Only this one.")]
+JobsOption = Annotated[int | None, typer.Option("--jobs", metavar="N", min=1, max=64, help="Faults at once.")]
+SeedOption = Annotated[int | None, typer.Option("--seed", metavar="S", min=0, help="Draws the faults, or their order.")]
+ResumeOption = Annotated[
+    str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run; `newest` names the newest.")
+]
+StrictOption = Annotated[bool, typer.Option("--strict", help="What was skipped counts as not as promised.")]
+CoverageOption = Annotated[bool, typer.Option("--coverage", help="What a matrix run exercised, and what it did not.")]
+MutateOption = Annotated[bool, typer.Option("--mutate", help="Weaken the runbook: does the matrix notice?")]
+RunOption = Annotated[str | None, typer.Option("--run", metavar="RUN", help="Of which matrix run; the newest.")]
+FailUnderOption = Annotated[
+    float | None, typer.Option("--fail-under", metavar="PERCENT", min=0, max=100, help="Exit 1 below this.")
+]
+OwnOption = Annotated[bool, typer.Option("--own", help="Only what this repository defines itself.")]
+RandomOption = Annotated[bool, typer.Option("--random", help="A game day: random faults on one stack for a while.")]
+DurationOption = Annotated[
+    str | None, typer.Option("--duration", metavar="TIME", help="Of the game day: 30s, 10m, 1h. 10m by default.")
+]
+HealthyOption = Annotated[
+    int | None, typer.Option("--healthy", metavar="N", min=1, help="Look N times at what is well: a finding is false.")
+]
+StressOption = Annotated[bool, typer.Option("--stress", help="With --healthy: busy cores, a slow network.")]
+ReportsOption = Annotated[Path, typer.Option("--reports", metavar="DIR", help="Where reports go.")]
+ReportLangOption = Annotated[str, typer.Option("--lang", metavar="en|ko", help="Language of the reports.")]
 
 
 def register(app: typer.Typer, verb: str, line: str) -> None:
@@ -18,84 +53,84 @@ def register(app: typer.Typer, verb: str, line: str) -> None:
 
 
 def drill(
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="FAULT... | list | up | down | status [STACK] | inject FAULT | withdraw FAULT",
-            help="Faults to rehearse one after the other; or what to do with a stack (embedded or service) that stays.",
-        ),
-    ] = None,
-    matrix: Annotated[bool, typer.Option("--matrix", help="Hold every fault, each on a stack of its own.")] = False,
-    suite: Annotated[list[str] | None, typer.Option("--suite", metavar="NAME", help="Only what it sees.")] = None,
-    fault: Annotated[list[str] | None, typer.Option("--fault", metavar="NAME", help="Only this one.")] = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", metavar="N", min=1, max=64, help="Faults at once.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", metavar="S", min=0, help="Draws the order.")] = None,
-    resume: Annotated[
-        str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run; `newest` names the newest.")
-    ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="What was skipped counts as not as promised.")] = False,
-    coverage: Annotated[
-        bool, typer.Option("--coverage", help="What a matrix run exercised, and what it did not.")
-    ] = False,
-    mutate: Annotated[bool, typer.Option("--mutate", help="Weaken the runbook: does the matrix notice?")] = False,
-    run: Annotated[str, typer.Option("--run", metavar="RUN", help="Of which matrix run.")] = "newest",
-    fail_under: Annotated[
-        float | None, typer.Option("--fail-under", metavar="PERCENT", min=0, max=100, help="Exit 1 below this.")
-    ] = None,
-    own: Annotated[bool, typer.Option("--own", help="Only what this repository defines itself.")] = False,
-    reports: Annotated[Path, typer.Option("--reports", metavar="DIR", help="Where reports go.")] = Path("reports"),
-    lang: Annotated[str, typer.Option("--lang", metavar="en|ko", help="Language of the reports.")] = "en",
+    words: WordsArgument = None,
+    matrix: MatrixOption = False,
+    suite: SuiteOption = None,
+    fault: FaultOption = None,
+    jobs: JobsOption = None,
+    seed: SeedOption = None,
+    resume: ResumeOption = None,
+    strict: StrictOption = False,
+    coverage: CoverageOption = False,
+    mutate: MutateOption = False,
+    run: RunOption = None,
+    fail_under: FailUnderOption = None,
+    own: OwnOption = False,
+    random: RandomOption = False,
+    duration: DurationOption = None,
+    healthy: HealthyOption = None,
+    stress: StressOption = False,
+    reports: ReportsOption = Path("reports"),
+    lang: ReportLangOption = "en",
     json: JsonOption = False,
 ) -> int:
     """Rehearse."""
     from ops_core.cli.drill_matrix import Wanted, hold_matrix
-    from ops_core.cli.drill_stacks import VERBS, manage
     from ops_core.config import LANGUAGES
 
     if lang not in LANGUAGES:
         raise UsageError(f"there is no language {lang!r}", where="--lang", allowed=", ".join(LANGUAGES))
-    wanted = Wanted(
-        suites=tuple(suite or ()), faults=tuple(fault or ()), jobs=jobs, seed=seed, resume=resume, strict=strict
-    )
-    alone = not (words or matrix or coverage == mutate or wanted != Wanted(jobs=jobs))
-    _refuse_mixtures(measured=coverage or mutate, alone=alone, own=own)
-    if coverage:
+    options = {
+        "--matrix": matrix, "--suite": suite or None, "--fault": fault or None, "--jobs": jobs, "--seed": seed,
+        "--resume": resume, "--strict": strict, "--coverage": coverage, "--mutate": mutate, "--run": run,
+        "--fail-under": fail_under, "--own": own, "--random": random, "--duration": duration,
+        "--healthy": healthy, "--stress": stress,
+    }  # fmt: skip
+    mode, folder = mode_of({"": words or None, **options}), reports.absolute()
+    if mode in (Mode.COVERAGE, Mode.MUTATE):
+        return _measure(mode, run or "newest", folder, fail_under, own=own, jobs=jobs, lang=lang, json=json)
+    if mode is Mode.RANDOM:
+        from ops_core.cli.drill_gameday import hold_gameday
+
+        return hold_gameday(duration=duration, seed=seed, reports=folder, lang=lang, json=json)
+    if healthy is not None:
+        from ops_core.cli.drill_healthy import hold_healthy
+
+        return hold_healthy(rounds=healthy, stress=stress, reports=folder, lang=lang, json=json)
+    if mode is Mode.MATRIX:
+        suites, faults = tuple(suite or ()), tuple(fault or ())
+        wanted = Wanted(suites=suites, faults=faults, jobs=jobs, seed=seed, resume=resume, strict=strict)
+        return hold_matrix(wanted, reports=folder, lang=lang, json=json)
+    return _by_words(words or [], reports=folder, lang=lang, json=json)
+
+
+def _measure(
+    mode: Mode,
+    run: str,
+    reports: Path,
+    fail_under: float | None,
+    *,
+    own: bool,
+    jobs: int | None,
+    lang: str,
+    json: bool,
+) -> int:
+    if mode is Mode.COVERAGE:
         from ops_core.cli.drill_coverage import cover
 
-        return cover(run=run, reports=reports.absolute(), fail_under=fail_under, own=own, json=json)
-    if mutate:
-        from ops_core.cli.drill_mutants import kill_mutants
+        return cover(run=run, reports=reports, fail_under=fail_under, own=own, json=json)
+    from ops_core.cli.drill_mutants import kill_mutants
 
-        return kill_mutants(
-            run=run, reports=reports.absolute(), fail_under=fail_under, own=own, jobs=jobs, lang=lang, json=json
-        )
-    if matrix and not words:
-        return hold_matrix(wanted, reports=reports.absolute(), lang=lang, json=json)
-    if matrix or wanted != Wanted():
-        raise UsageError(
-            "a matrix is held as a whole, single faults are rehearsed by name",
-            allowed="ops drill FAULT..., or ops drill --matrix with --fault, --suite, --jobs, --seed, --resume",
-            next_step="ops drill list",
-        )
-    if not words:
-        raise UsageError("nothing is said to be drilled", allowed="faults, or --matrix", next_step="ops drill list")
+    return kill_mutants(run=run, reports=reports, fail_under=fail_under, own=own, jobs=jobs, lang=lang, json=json)
+
+
+def _by_words(words: list[str], *, reports: Path, lang: str, json: bool) -> int:
+    from ops_core.cli.drill_stacks import VERBS, manage
+
     first, *rest = words
     if first in VERBS:
         return manage(first, rest, lang=lang, json=json)
     return _rehearse(words, reports=reports, lang=lang, json=json)
-
-
-def _refuse_mixtures(*, measured: bool, alone: bool, own: bool) -> None:
-    if measured and not alone:
-        raise UsageError(
-            "a matrix run is measured by itself",
-            allowed="ops drill --coverage, or ops drill --mutate, each with --run, --own and --fail-under",
-            next_step="ops drill --matrix, which holds one",
-        )
-    if own and not measured:
-        raise UsageError(
-            "--own measures a matrix run", where="--own", allowed="ops drill --coverage --own, ops drill --mutate --own"
-        )
 
 
 def _rehearse(names: list[str], *, reports: Path, lang: str, json: bool) -> int:
@@ -117,9 +152,7 @@ def _rehearse(names: list[str], *, reports: Path, lang: str, json: bool) -> int:
         story = Story(clock().monotonic, note if json else say)
         with tempfile.TemporaryDirectory(prefix="ops-own-") as made:
             config = configuration_for(fault.stack, root, Path(made))
-            rehearsal = rehearse(
-                fault, reports_dir=reports.absolute(), clock=clock(), say=story, lang=lang, config=config
-            )
+            rehearsal = rehearse(fault, reports_dir=reports, clock=clock(), say=story, lang=lang, config=config)
         results.append(rehearsal)
         if not json:
             for line in rehearsal_lines(rehearsal, look_for(lang), base=Path.cwd()):
