@@ -225,18 +225,27 @@ class _Publish:
             return None
 
     def _same(self, lying: Manifest, made: _Made) -> bool:
-        """Whether what lies there is ours, holds these very results, and does for them."""
+        """Whether what lies there is ours, holds these very results, does for them, and is taken by operators."""
         if lying.producer != self.producer or lying.files != made.files or not signed_by(lying, self._public):
             return False
-        lasts = lying.fresh_until(self.settings.handoff.fresh_hours) - lying.created
+        until, now = lying.fresh_until(self.settings.handoff.fresh_hours), self.clock.now()
+        # Made by a clock that was ahead, or pushed again by somebody: operators refuse it, so it is no hand-over.
+        if not lying.created <= now < until or not self._newest(lying):
+            return False
         # Made again with the same outcome they are worth something for longer; but not for a minute's sake.
-        renewed = lying.created + RENEWED_AFTER * lasts
-        return isoformat(made.at) <= lying.created_at or lying.created <= self.clock.now() < renewed
+        renewed = lying.created + RENEWED_AFTER * (until - lying.created)
+        return isoformat(made.at) <= lying.created_at or now < renewed
+
+    def _newest(self, lying: Manifest) -> bool:
+        """Whether it is no older one of ours that somebody pushed again."""
+        with self.plane.snapshot() as found:
+            ours = receipts.newest_of_ours(found)
+        return lying.sequence > ours.sequence or (lying.sequence, lying.digest) == (ours.sequence, ours.digest)
 
     def _manifest(self, lying: Offered | None, made: _Made) -> Manifest:
         with self.plane.snapshot() as found:
-            own = int((receipts.latest_publish(found) or {}).get("highest") or 0)
-        sequence = max(own, 0 if lying is None else lying.manifest.sequence) + 1
+            ours = receipts.newest_of_ours(found)
+        sequence = max(ours.sequence, 0 if lying is None else lying.manifest.sequence) + 1
         if sequence > SEQUENCE_MAX:
             raise OpsError("the bundle on the branch has the highest number there is: somebody made it up")
         bare = new_manifest(

@@ -112,11 +112,10 @@ def held_back(tx: Transaction) -> frozenset[str]:
 
 def armed_open(tx: Transaction, acts: Collection[str] = PLACING) -> AuditRow | None:
     """Of these acts the one that was armed last, if nobody has recorded how it ended."""
-    for row in newest_of(tx, (ARMED,), ARMED_LOOKED_AT):
-        if row.data.get("act") in acts:
-            ended = any(one_of(tx, end, row.subject) is not None for end in ENDS)
-            return None if ended else row
-    return None
+    row = _armed(tx, acts)
+    if row is None or any(one_of(tx, end, row.subject) is not None for end in ENDS):
+        return None
+    return row
 
 
 def latest_pull(tx: Transaction) -> dict[str, Any] | None:
@@ -135,6 +134,19 @@ def latest_seen(tx: Transaction) -> str:
 def latest_publish(tx: Transaction) -> dict[str, Any] | None:
     """The receipt of the newest publish, failed ones included."""
     return _latest(tx, PUBLISHES)
+
+
+def newest_of_ours(tx: Transaction) -> Accepted:
+    """The highest number under which this host may have handed something over, and the digest of that manifest.
+
+    An act that was killed, or whose answer was lost, may have arrived all the same: what was armed counts.
+    """
+    armed = _armed(tx, ("publish",))
+    told = [{} if armed is None else armed.data, _latest(tx, (PUBLISHED,)) or {}]
+    found = [Accepted(sequence=int(one["sequence"]), digest=str(one["manifest_digest"])) for one in told if one]
+    # What failed tells no more than the number.
+    found.append(Accepted(sequence=int((latest_publish(tx) or {}).get("highest") or 0), digest=""))
+    return max(found, key=lambda one: one.sequence)
 
 
 def latest_refusal(tx: Transaction) -> dict[str, Any] | None:
@@ -185,6 +197,11 @@ def short(text: str) -> str:
     """What others say, fit for a receipt: one line, bounded."""
     told = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return told if len(told) <= TEXT_MAX_CHARS else told[: TEXT_MAX_CHARS - 1] + "…"
+
+
+def _armed(tx: Transaction, acts: Collection[str]) -> AuditRow | None:
+    """Of these acts the one that was armed last."""
+    return next((row for row in newest_of(tx, (ARMED,), ARMED_LOOKED_AT) if row.data.get("act") in acts), None)
 
 
 def _latest(tx: Transaction, actions: tuple[str, ...]) -> dict[str, Any] | None:
