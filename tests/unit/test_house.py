@@ -43,6 +43,7 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
 def inside(*folders: str) -> list[Path]:
     return [path for path in python_files() if path.relative_to(ROOT).parts[0] in folders]
 
