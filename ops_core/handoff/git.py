@@ -22,7 +22,7 @@ from pathlib import Path
 from ops_core.config import Settings
 from ops_core.control.files import make_folder
 from ops_core.errors import UsageError
-from ops_core.handoff.git_run import Git, GitFailed
+from ops_core.handoff.git_run import Git, GitFailed, Malformed
 from ops_core.handoff.model import FILES_MAX, BundleRefused, RefusalCode
 from ops_core.handoff.receipts import short
 
@@ -36,6 +36,8 @@ _ENTRY = re.compile(rb"([0-7]{6}) ([a-z]+) ([0-9a-f]{40,64}) +([0-9]{1,18}|-)\t(
 _REFERENCE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/~^-]*")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _OF_A_HOST = re.compile(r"[^/:]+:")
+# What git says of objects that it has received and looked at; nothing that breaks off, or is not written, sounds so.
+_MALFORMED = re.compile(r"^fatal: fsck error in pack(?:ed)? objects?", re.MULTILINE)
 _RACE = re.compile(
     r"fetch first|non-fast-forward|cannot lock ref|failed to update ref|incorrect old value|already exists"
 )
@@ -147,7 +149,8 @@ class Exchange:
         """Bring the branch here, and return its newest commit; None where the remote has no such branch.
 
         Raises:
-            GitFailed: the remote cannot be reached, or sends what cannot be taken.
+            Malformed: the branch holds what git does not take over, such as names that lead out of a folder.
+            GitFailed: the remote cannot be reached, or it breaks off.
             Refused: it had to end.
         """
         refspec = f"+{self.branch_ref}:{self.branch_ref}"
@@ -155,6 +158,12 @@ class Exchange:
         said = self._git.own(*argv, self.address(), refspec, budget_s=self._handoff.git_budget_s, leashed=True)
         if not said.good and not said.why and "couldn't find remote ref" in said.err:
             return None
+        if not said.good and not said.why and _MALFORMED.search(said.err):
+            raise Malformed(
+                f"git itself does not take over what the branch {self.branch} holds: {self._git.told(said)}",
+                where=self._handoff.remote,
+                next_step="find out who pushed that; put the branch back to its last good commit, then publish anew",
+            )
         self._git.did(said, f"nothing can be fetched from {self._handoff.remote}", local=None)
         self._tidy()
         return self.commit_of(self.branch_ref)
@@ -275,15 +284,6 @@ class Exchange:
         what = f"{self._handoff.remote} did not take the bundle"
         self._git.did(said, f"{what}: {short(self._git.redacted(refused))}" if refused else what, local=False)
         return True
-
-    def _make(self) -> None:
-        fresh = self.folder.with_name("exchange.new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        make_folder(self.folder.parent)
-        argv = ("git", "init", "--bare", "--quiet", "--template=", "--", str(fresh))
-        said = self._git.run(argv, cwd=self.folder.parent, leashed=True)
-        self._git.did(said, "a repository cannot be made", local=False)
-        fresh.replace(self.folder)
 
     def _kind(self, name: str) -> str:
         """Of what kind an object is; empty where there is none of that name."""

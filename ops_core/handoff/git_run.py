@@ -72,6 +72,10 @@ class GitFailed(OpsError):
         self.local = local
 
 
+class Malformed(GitFailed):
+    """What the remote has was reached, and git itself does not take it over: a person has to look at it there."""
+
+
 class Git:
     """Git, for one act of the hand-off.
 

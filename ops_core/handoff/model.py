@@ -43,6 +43,7 @@ _DAMAGE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, Recur
 class RefusalCode(StrEnum):
     """Why a bundle is not taken."""
 
+    MALFORMED = "MALFORMED"
     NOT_A_BUNDLE = "NOT_A_BUNDLE"
     BAD_SCHEMA = "BAD_SCHEMA"
     TOO_LARGE = "TOO_LARGE"

@@ -17,7 +17,7 @@ from ops_core.control.service import ControlPlane
 from ops_core.errors import OpsError, Refused, UsageError
 from ops_core.handoff import installed, lock, placing, receipts
 from ops_core.handoff.git import Entry, Exchange, folder_of
-from ops_core.handoff.git_run import GitFailed
+from ops_core.handoff.git_run import GitFailed, Malformed
 from ops_core.handoff.judge import believed, judge
 from ops_core.handoff.model import (
     FILES_FOLDER,
@@ -204,7 +204,11 @@ class _Pull:
     def _attempt(self, exchange: Exchange, receipt: dict[str, Any]) -> dict[str, Any]:
         exchange.open()
         self.say(f"fetch {self.settings.handoff.branch} from {self.settings.handoff.remote}")
-        commit = exchange.fetch()
+        try:
+            commit = exchange.fetch()
+        except Malformed as error:
+            unseen = {**receipt, "commit": "", "history": "unknown"}
+            return self._refused(unseen, BundleRefused(RefusalCode.MALFORMED, error.what, error.next_step))
         told = {**receipt, "commit": commit or "", "history": self._history(exchange, commit)}
         if told["history"] == "rewritten":
             self.say("the history of the branch was rewritten at the remote since the last pull")

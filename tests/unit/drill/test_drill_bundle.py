@@ -17,7 +17,7 @@ from ops_core.errors import OpsError, UsageError
 from ops_core.handoff.model import RefusalCode
 
 # Other codes need a repository that no git makes by itself, and are held by tests of the hand-off.
-NOT_OFFERED = {RefusalCode.NOT_A_BUNDLE, RefusalCode.BAD_SCHEMA, RefusalCode.TOO_LARGE}
+NOT_OFFERED = {RefusalCode.MALFORMED, RefusalCode.NOT_A_BUNDLE, RefusalCode.BAD_SCHEMA, RefusalCode.TOO_LARGE}
 
 
 def test_every_check_of_the_hand_off_has_a_fault_that_it_finds() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 from dataclasses import replace
@@ -156,21 +157,64 @@ def empty_commit(world):
     return git(world.remote, "commit-tree", nothing, "-p", world.base, "-m", "nothing left")
 
 
-@pytest.mark.parametrize("name", [b"..", b".git", b"a/b", b"."])
-def test_a_tree_that_git_itself_would_not_write_is_not_taken(world, name):
-    """Names that lead elsewhere, put into a tree by force: git does not take them over, and nothing is touched."""
+def forced(world, *names):
+    """Have the branch hold a folder with files of these names, which git itself would not write."""
     blob = bytes.fromhex(git(world.remote, "hash-object", "-w", "--stdin", stdin="evil"))
-    raw = b"100644 " + name + b"\0" + blob
+    raw = b"".join(b"100644 " + name + b"\0" + blob for name in names)
     evil = git(world.remote, "hash-object", "-t", "tree", "-w", "--literally", "--stdin", stdin=raw)
     for level in ("files", "daily", "handoff"):
         above = f"40000 {level}".encode() + b"\0" + bytes.fromhex(evil)
         evil = git(world.remote, "hash-object", "-t", "tree", "-w", "--literally", "--stdin", stdin=above)
     git(world.remote, "update-ref", f"refs/heads/{BRANCH}", git(world.remote, "commit-tree", evil, "-m", "x"))
+
+
+@pytest.mark.parametrize("names", [(b"..",), (b".git",), (b"a/b",), (b".",), (b"a", b"a"), (b"b", b"a")])
+def test_a_tree_that_git_itself_would_not_write_is_refused(world, names):
+    """Names that lead elsewhere, or stand there twice, put into a tree by force: no outage, and nothing is touched."""
+    forced(world, *names)
     before = tree(world.oci.bundles)
     receipt = world.oci.pull()
-    assert receipt["outcome"] in {"FAILED", "REFUSED"}, receipt
+    assert (receipt["outcome"], receipt["code"], receipt["in_force"]) == ("REFUSED", "MALFORMED", world.good.bundle_id)
+    assert "git itself does not take over" in receipt["reason"]
     assert tree(world.oci.bundles) == before
     assert world.oci.whole() == world.good.bundle_id
+
+
+def test_what_git_does_not_take_over_keeps_from_publishing_and_not_from_going_back(own):
+    """Who publishes is told; the operator goes back by what was fetched before, and takes what comes once it is gone."""
+    own.offer_bundle(LATER, sequence=11, parent=own.tip())
+    assert own.oci.pull()["outcome"] == "INSTALLED"
+    good = own.tip()
+    forced(own, b"..")
+    evil = own.tip()
+    own.results(n=1)
+    receipt = own.pc.publish()
+    assert (receipt["outcome"], "does not take over" in receipt["reason"], own.tip()) == ("FAILED", True, evil)
+    assert "last good commit" in receipt["next"]
+    assert own.oci.rollback("HEAD~1")["outcome"] == "ROLLED_BACK"
+    git(own.remote, "update-ref", f"refs/heads/{BRANCH}", good)
+    assert own.pc.publish()["sequence"] == 12
+    assert own.oci.pull()["outcome"] == "INSTALLED"
+
+
+def test_a_remote_that_is_damaged_or_breaks_off_is_no_refusal(own, monkeypatch):
+    """A line that is cut in the middle of a pack, and a disk that rots, are failures of the way and not of a bundle."""
+    own.offer_bundle({"a.json": random.Random(1).randbytes(40_000)}, sequence=11, parent=own.tip())
+    way = own.root / "ssh"
+    way.write_text(f"#!/bin/sh\ngit-upload-pack '{own.remote}' | dd bs=1 count=20000 2>/dev/null\n")
+    way.chmod(0o755)
+    git(own.oci.checkout, "remote", "set-url", "origin", f"ssh://away{own.remote}")
+    monkeypatch.setenv("GIT_SSH_COMMAND", str(way))
+    cut = own.oci.pull()
+    assert (cut["outcome"], cut["code"]) == ("FAILED", None), cut
+    assert "early EOF" in cut["reason"]
+    git(own.oci.checkout, "remote", "set-url", "origin", str(own.remote))
+    for file in (*own.remote.glob("objects/pack/*.pack"), *own.remote.glob("objects/??/*")):
+        file.chmod(0o600)
+        file.write_bytes(file.read_bytes()[:-30])
+    rotten = own.oci.pull()
+    assert (rotten["outcome"], rotten["code"]) == ("FAILED", None), rotten
+    assert own.oci.whole() == own.good.bundle_id
 
 
 def test_a_good_one_is_put_in_force_and_the_old_one_kept(own):
