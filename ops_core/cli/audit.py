@@ -136,22 +136,20 @@ def export(
     out: OutOption = None, config: ConfigOption = None, profile: ProfileOption = None, json: JsonOption = False
 ) -> int:
     """Print every row as a JSON line, then a checkpoint."""
-    from ops_core.control.checkpoint import checkpoint_of
+    from ops_core.control.checkpoint import export_of
 
     settings, plane = _opened(config, profile)
     with plane.snapshot() as found:
-        rows = found.audit_rows()
-        last = {"checkpoint": checkpoint_of(found, settings)}
-    lines = [json_module.dumps(one, ensure_ascii=True) for one in (*map(_as_dict, rows), last)]
+        lines = export_of(found, settings)
     if out is None:
         for line in lines:
             say(line)
         return EXIT_DONE
     _write(out, lines)
     if json:
-        say_json({"written": str(out), "rows": len(rows)})
+        say_json({"written": str(out), "rows": len(lines) - 1})
     else:
-        say(f"{len(rows)} rows in {out}; verify them anywhere: ops audit verify --export {out}")
+        say(f"{len(lines) - 1} rows in {out}; verify them anywhere: ops audit verify --export {out}")
     return EXIT_DONE
 
 

@@ -45,15 +45,15 @@ def set_(
     return show(plane.set_gate(mode, reason, ttl_s=span_s(lasting) if lasting else None), json=json)
 
 
-def span_s(text: str) -> int:
-    """Seconds in a span such as 90s, 60m or 2h.
+def span_s(text: str, where: str = "--for") -> int:
+    """Seconds in a span such as 90s, 60m or 2h; `where` names the option.
 
     Raises:
         UsageError: it is not one.
     """
     match = _SPAN.fullmatch(text.strip())
     if match is None or int(match[1]) == 0:
-        raise UsageError(f"{text!r} is not a span of time", where="--for", allowed="such as 90s, 60m or 2h")
+        raise UsageError(f"{text!r} is not a span of time", where=where, allowed="such as 90s, 60m or 2h")
     return int(match[1]) * _SECONDS[match[2]]
 
 

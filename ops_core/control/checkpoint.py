@@ -15,7 +15,7 @@ import os
 import platform
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -320,6 +320,12 @@ def verify_history(rows: Iterable[AuditRow], kept: Iterable[Mapping[str, object]
                 next_step="keep it as evidence and find out who could write it",
             )
     return check
+
+
+def export_of(found: Transaction, settings: Settings) -> list[str]:
+    """The whole history as JSON lines, with a checkpoint as the last one: what `ops audit verify --export` takes."""
+    last = {"checkpoint": checkpoint_of(found, settings)}
+    return [json.dumps(one, ensure_ascii=True) for one in (*map(asdict, found.audit_rows()), last)]
 
 
 def verify_end(rows: Sequence[AuditRow], own: Sequence[Mapping[str, object]]) -> None:

@@ -27,7 +27,15 @@ from ops_core.incident.store import Incidents
 from ops_core.observation.launch import Launched, observe
 from ops_core.verdict import Judged, Verdict
 
-__all__ = ["Rehearsal", "environment_of", "rehearse", "rehearse_on", "see_it_healthy"]
+__all__ = [
+    "Rehearsal",
+    "environment_of",
+    "rehearse",
+    "rehearse_on",
+    "see_it_healthy",
+    "stack_of_its_own",
+    "suites_of",
+]
 
 ACTOR = "drill"
 REASON = "a rehearsal on a stack of its own"
@@ -59,30 +67,51 @@ def rehearse(
     Raises:
         OpsError: the rehearsal could not be held: the stack does not start, or is not healthy to begin with.
     """
+    with stack_of_its_own(fault.stack, reports_dir=reports_dir, clock=clock, config=config) as (stack, settings, plane):
+        if fault.prepare is not None:
+            fault.prepare(stack, fault.service)
+        looked = [see_it_healthy(stack, settings, say, suite) for suite in suites_of(fault)]
+        rehearsal = rehearse_on(
+            stack,
+            fault,
+            settings=settings,
+            plane=plane,
+            clock=clock,
+            say=say,
+            lang=lang,
+            verify_s=verify_s,
+            healthy_record=looked[-1],
+        )
+        plane.verify_chain()
+    return rehearsal
+
+
+@contextlib.contextmanager
+def stack_of_its_own(
+    kind: type[Stack[Any]], *, reports_dir: Path, clock: Clock, config: Path | None = None
+) -> Iterator[tuple[Stack[Any], Settings, ControlPlane]]:
+    """A stack that runs, the settings that mean it, and its control plane, on which drills may act.
+
+    Its variables are in the environment. At the end it is taken down, and its folder is thrown away.
+
+    Args:
+        kind: of the stack.
+        reports_dir: where records and reports go.
+        clock: tells the time and sleeps.
+        config: the `ops.toml` whose profile means the stack; the shipped one by default.
+
+    Raises:
+        OpsError: it does not start, or the profile does not belong to it.
+    """
     with tempfile.TemporaryDirectory(prefix="ops-drill-") as folder:
-        stack = fault.stack(Path(folder), clock=clock, reports_dir=reports_dir, config=config)
+        stack = kind(Path(folder), clock=clock, reports_dir=reports_dir, config=config)
         with stack, environment_of(stack):
             settings = _of_the_stack(stack)
             plane = plane_of(settings, clock, ACTOR)
             plane.create()
             plane.release(REASON)
             plane.set_gate("MOCK_ONLY", REASON)
-            if fault.prepare is not None:
-                fault.prepare(stack, fault.service)
-            looked = [see_it_healthy(stack, settings, say, suite) for suite in _suites(fault)]
-            rehearsal = rehearse_on(
-                stack,
-                fault,
-                settings=settings,
-                plane=plane,
-                clock=clock,
-                say=say,
-                lang=lang,
-                verify_s=verify_s,
-                healthy_record=looked[-1],
-            )
-            plane.verify_chain()
-    return rehearsal
+            yield stack, settings, plane
 
 
 def _of_the_stack(stack: Stack[Any]) -> Settings:
@@ -103,7 +132,7 @@ def _of_the_stack(stack: Stack[Any]) -> Settings:
     return settings
 
 
-def _suites(fault: Fault) -> tuple[str, ...]:
+def suites_of(fault: Fault) -> tuple[str, ...]:
     """What is looked at before the fault: what tells which versions are good, then what has to see the fault."""
     own = (fault.stack.SUITE,) if fault.service else ()
     return tuple(dict.fromkeys([*own, fault.looked_at_by]))

@@ -151,9 +151,9 @@ def view_of(run: MatrixRun) -> MatrixView:
         suites=run.suites,
         figures=_figures(run, held, checks, remediations),
         times=(
-            _times("detect", [result.detect_s for result in held]),
-            _times("decide", [result.decide_s for result in held]),
-            _times("recover", [result.recover_s for result in held]),
+            times_of("detect", [result.detect_s for result in held]),
+            times_of("decide", [result.decide_s for result in held]),
+            times_of("recover", [result.recover_s for result in held]),
         ),
         checks=checks,
         rows=rows,
@@ -297,7 +297,8 @@ def _remediations(held: Iterable[FaultResult]) -> tuple[RemediationLine, ...]:
     return tuple(lines)
 
 
-def _times(of: str, values: Iterable[float | None]) -> Times:
+def times_of(of: str, values: Iterable[float | None]) -> Times:
+    """What seconds came to, over those that are known."""
     known = sorted(value for value in values if value is not None)
     return Times(
         of=of,

@@ -19,6 +19,38 @@ WORDS = {
 }
 
 
+class Rewritten:
+    """A line at the bottom of a terminal that is rewritten, with lines that stay above it.
+
+    Args:
+        write: takes text as it is, and shows it at once.
+        columns: of the terminal; 0 where nobody looks at one.
+    """
+
+    def __init__(self, write: Callable[[str], None], columns: int) -> None:
+        self._write, self.columns = write, columns
+        self._shown = ""
+
+    def show(self, line: str) -> None:
+        """Rewrite the line, cut to the terminal; where nobody looks at one nothing is written."""
+        while self.columns and display_width(line) > self.columns - 1:
+            line = line[:-1]
+        if self.columns and line != self._shown:
+            self._write(REWRITE + line)
+            self._shown = line
+
+    def leave(self, text: str) -> None:
+        """A line that stays."""
+        self.close()
+        self._write(text + "\n")
+
+    def close(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            self._write(REWRITE)
+            self._shown = ""
+
+
 class Teller:
     """Tells what happens while it happens.
 
@@ -29,12 +61,11 @@ class Teller:
     """
 
     def __init__(self, write: Callable[[str], None], clock: Clock, columns: int) -> None:
-        self._write, self._clock, self._columns = write, clock, columns
+        self._clock, self._screen = clock, Rewritten(write, columns)
         self._total = self._done = self._bad = 0
         self._jobs = 1
         self._running: list[str] = []
         self._begun_s = clock.monotonic()
-        self._shown = ""
 
     def begin(self, total: int, jobs: int) -> None:
         """So many faults are to be held, so many of them at once."""
@@ -53,8 +84,8 @@ class Teller:
         self._done += 1
         bad = result.status in (Status.FAILED, Status.ERROR)
         self._bad += bad
-        if not self._columns or bad:
-            self._line(self._told(result))
+        if not self._screen.columns or bad:
+            self._screen.leave(self._told(result))
         self._redraw()
 
     def tick(self) -> None:
@@ -63,9 +94,7 @@ class Teller:
 
     def close(self) -> None:
         """Take the line away: nothing more will happen."""
-        if self._shown:
-            self._write(REWRITE)
-            self._shown = ""
+        self._screen.close()
 
     def _told(self, result: FaultResult) -> str:
         number = f"{self._done:>{len(str(self._total))}}/{self._total}"
@@ -78,13 +107,7 @@ class Teller:
         why = [part for part in (result.reason, *result.problems) if part]
         return visible("  ".join([head, ", ".join(times) if not why else "; ".join(why)]).rstrip())
 
-    def _line(self, text: str) -> None:
-        self.close()
-        self._write(text + "\n")
-
     def _redraw(self) -> None:
-        if not self._columns:
-            return
         line = progress_line(
             done=self._done,
             total=self._total,
@@ -92,11 +115,7 @@ class Teller:
             running=self._running,
             left_s=left_s(self._done, self._total, self._clock.monotonic() - self._begun_s),
         )
-        while display_width(line) > self._columns - 1:
-            line = line[:-1]
-        if line != self._shown:
-            self._write(REWRITE + line)
-            self._shown = line
+        self._screen.show(line)
 
 
 def progress_line(*, done: int, total: int, bad: int, running: list[str], left_s: float | None) -> str:
