@@ -40,6 +40,8 @@ _FIXED = {
     "LC_ALL": "C",
     "LANG": "C",
 }
+# What git says when the program that it reached the remote by has said what is wrong.
+_NOT_READ = "fatal: Could not read from remote repository."
 _OPTIONS = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -179,8 +181,12 @@ class Git:
 
     def told(self, said: Said) -> str:
         """What git said was wrong, without secrets and fit for a terminal."""
-        lines = [line for line in said.err.splitlines() if line.startswith(("fatal:", "error:", "remote:", "ERROR:"))]
-        told = " ".join(lines[:4]) or (said.err.strip().splitlines() or [f"git ended with {said.exit_code}"])[-1]
+        spoken = [line.strip() for line in said.err.splitlines() if line.strip()]
+        lines = [line for line in spoken if line.startswith(("fatal:", "error:", "remote:", "ERROR:"))]
+        if lines[:1] == [_NOT_READ] and spoken[0] != _NOT_READ:
+            # Why, is what ssh said last before it.
+            lines.insert(0, spoken[spoken.index(_NOT_READ) - 1])
+        told = " ".join(lines[:4]) or (spoken or [f"git ended with {said.exit_code}"])[-1]
         return short(self.redacted(told))
 
     def redacted(self, text: str) -> str:
