@@ -71,7 +71,7 @@ def verify(
 
     noted = [checkpoints.read_text(_text(path), str(path)) for path in kept or ()]
     if exported is not None:
-        rows, own = _read_export(exported)
+        rows, own = checkpoints.read_export(_text(exported), str(exported))
         checkpoints.verify_history(rows, own)
     else:
         _, plane = _opened(config, profile)
@@ -238,31 +238,6 @@ def _keys_in(rows: Iterable[AuditRow]) -> list[str]:
     from ops_core.control.checkpoint import KEY_MADE
 
     return [str(row.data.get("public_key", "")) for row in rows if row.action == KEY_MADE]
-
-
-def _read_export(path: Path) -> tuple[tuple[AuditRow, ...], list[dict[str, object]]]:
-    """The rows and checkpoints of an export."""
-    from ops_core.control.audit import AuditRow
-    from ops_core.control.checkpoint import read_checkpoint
-
-    rows, kept = [], []
-    for number, line in enumerate(_text(path).splitlines(), start=1):
-        where = f"{path}:{number}"
-        try:
-            told = json_module.loads(line)
-            if isinstance(told, dict) and "checkpoint" in told:
-                kept.append(read_checkpoint(told, where))
-                continue
-            row = AuditRow(**told)
-            json_module.loads(row.detail)
-        except (ValueError, TypeError, RecursionError):
-            raise UsageError("this is no line of an export", where=where) from None
-        if type(row.seq) is not int or not all(isinstance(value, str) for name, value in told.items() if name != "seq"):
-            raise UsageError("this is no line of an export", where=where)
-        rows.append(row)
-    if not rows:
-        raise UsageError("the export holds no rows", where=str(path))
-    return tuple(rows), kept
 
 
 def _text(path: Path) -> str:

@@ -52,7 +52,7 @@ def hold_matrix(wanted: Wanted, *, reports: Path, lang: str, json: bool) -> int:
     root = repository_of(Path.cwd())
     faults = tuple(all_faults(root).values())
     begun = _begun(wanted, faults, reports)
-    teller = Teller(_writer(json=json), clock(), _columns(json=json))
+    teller = Teller(writer_of(json=json), clock(), columns_of(json=json))
     told = note if json else say
     told(f"matrix {begun.head.run_id}, seed {begun.head.seed}: {counted(len(begun.head.faults), 'fault')}")
     interrupted = None
@@ -164,7 +164,8 @@ def _exit_code(view: MatrixView, *, strict: bool) -> int:
     return EXIT_FINDINGS if short else EXIT_DONE
 
 
-def _writer(*, json: bool) -> Callable[[str], None]:
+def writer_of(*, json: bool) -> Callable[[str], None]:
+    """Writes progress where it is not the answer, and shows it at once."""
     stream = sys.stderr if json else sys.stdout
 
     def write(text: str) -> None:
@@ -174,7 +175,8 @@ def _writer(*, json: bool) -> Callable[[str], None]:
     return write
 
 
-def _columns(*, json: bool) -> int:
+def columns_of(*, json: bool) -> int:
+    """The columns of the terminal that shows the progress; 0 where nobody looks at one."""
     import os
     import shutil
 

@@ -328,6 +328,32 @@ def export_of(found: Transaction, settings: Settings) -> list[str]:
     return [json.dumps(one, ensure_ascii=True) for one in (*map(asdict, found.audit_rows()), last)]
 
 
+def read_export(text: str, where: str) -> tuple[tuple[AuditRow, ...], list[dict[str, object]]]:
+    """The rows and checkpoints of an exported history; `where` is the name of its file.
+
+    Raises:
+        UsageError: it is none.
+    """
+    rows, kept = [], []
+    for number, line in enumerate(text.splitlines(), start=1):
+        place = f"{where}:{number}"
+        try:
+            told = json.loads(line)
+            if isinstance(told, dict) and "checkpoint" in told:
+                kept.append(read_checkpoint(told, place))
+                continue
+            row = AuditRow(**told)
+            json.loads(row.detail)
+        except (ValueError, TypeError, RecursionError):
+            raise UsageError("this is no line of an export", where=place) from None
+        if type(row.seq) is not int or not all(isinstance(value, str) for name, value in told.items() if name != "seq"):
+            raise UsageError("this is no line of an export", where=place)
+        rows.append(row)
+    if not rows:
+        raise UsageError("the export holds no rows", where=where)
+    return tuple(rows), kept
+
+
 def verify_end(rows: Sequence[AuditRow], own: Sequence[Mapping[str, object]]) -> None:
     """Check that an export ends with the checkpoint of its last row: no signature covers rows that came after it.
 
