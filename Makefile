@@ -67,7 +67,7 @@ FUZZ = $(VENV)-fuzz
 
 fuzz: $(READY) $(FUZZ)/.locked
 	@$(BIN)/python -m tests.fuzz
-	@EXAMPLES=6000 $(BIN)/python -m pytest -q tests/acceptance/test_handoff_fuzz.py
+	@EXAMPLES=6000 $(BIN)/python -m pytest -q tests/acceptance/test_handoff_fuzz*.py
 	@$(BIN)/python -m tests.fuzz.documented $(abspath $(FUZZ))/bin/schemathesis
 
 setup-fuzz: $(FUZZ)/.locked

@@ -130,6 +130,17 @@ class Host:
         return [row.action for row in self.plane.audit_rows() if row.action.startswith("handoff.")]
 
 
+def everything_outside(folder: Path, host: Host) -> dict[str, str]:
+    """All that lies there, with what it holds, but for the remote and for what a pull on that host may write."""
+    kept = {(name,) for name in ("control", "state", "logs", "reports", "bundles")}
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        inside = path.is_relative_to(host.root) and path.relative_to(host.root).parts[:1] in kept
+        if not inside and "remote.git" not in path.parts:
+            found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
+    return found
+
+
 class Hosts:
     """The bare repository between them, a producer named `pc`, and as many operators as a test asks for.
 

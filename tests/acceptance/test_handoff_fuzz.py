@@ -1,6 +1,7 @@
-"""Manifests and trees that somebody made to do harm: refused with a code, nothing outside the bundles touched.
+"""Manifests that somebody made to do harm: refused with a code, nothing outside the bundles touched.
 
-Most are as a producer with its key could make them: spelled right, with the right id and signature. EXAMPLES=… takes as
+Most are as a producer with its key could make them: spelled right, with the right id and signature. Trees beside a manifest
+that is good, and references, have a fuzz of their own. EXAMPLES=… takes as
 many as wanted (`make fuzz` takes thousands), EXAMPLES_SEED=… the same ones again.
 """
 
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from ops_core.handoff import model
 from ops_core.handoff.judge import judge
 from ops_core.handoff.model import BundleRefused, RefusalCode, parse_manifest
-from tests.handing import NOON, Hosts
+from tests.handing import NOON, Hosts, everything_outside
 
 pytestmark = pytest.mark.slow
 EXAMPLES = int(os.environ.get("EXAMPLES", "400"))
@@ -102,17 +103,6 @@ def hostile(draw: random.Random, key: Any) -> bytes:
     return bytes(raw[: draw.randrange(len(raw))] if cut else raw)
 
 
-def everything_below(folder: Path, but: Path) -> dict[str, str]:
-    """All that lies there, with what it holds, but for what a pull may write."""
-    kept = ("control", "state", "logs", "reports", "bundles")
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        inside = path.is_relative_to(but) and path.relative_to(but).parts[:1] in {(one,) for one in kept}
-        if not inside and "remote.git" not in path.parts:
-            found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
-    return found
-
-
 def test_nothing_that_was_made_to_do_harm_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each is refused with one of our codes; of those that are pulled, nothing is left and the old one stays in force."""
     draw = random.Random(SEED)
@@ -121,7 +111,7 @@ def test_nothing_that_was_made_to_do_harm_is_taken(tmp_path: Path, capsys: pytes
     oci = hosts.operator()
     oci.pull()
     key = load_pem_private_key(hosts.key_file.read_bytes(), None)
-    tip, before = hosts.tip(), everything_below(tmp_path, oci.root)
+    tip, before = hosts.tip(), everything_outside(tmp_path, oci)
     inside = sorted(path.name for path in oci.bundles.iterdir())
     codes: Counter[str] = Counter()
     for number in range(EXAMPLES):
@@ -142,7 +132,7 @@ def test_nothing_that_was_made_to_do_harm_is_taken(tmp_path: Path, capsys: pytes
             receipt = oci.pull()
             assert receipt["outcome"] == "REFUSED", (number, SEED, receipt)
             assert oci.whole() == good
-    assert everything_below(tmp_path, oci.root) == before
+    assert everything_outside(tmp_path, oci) == before
     assert sorted(path.name for path in oci.bundles.iterdir()) == inside
     with capsys.disabled():
         if EXAMPLES > 1000:
