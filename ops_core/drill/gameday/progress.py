@@ -73,5 +73,6 @@ def progress_line(passed_s: float, duration_s: int, fates: list[str], fault: str
     """`2 min 10 s of 10 min, 14 faults: 12 recovered, 2 escalated, 0 lost; now killed`."""
     translate = translator(SOURCE)
     counts = ", ".join(f"{fates.count(fate)} {fate}" for fate in (Fate.RECOVERED, Fate.ESCALATED, Fate.LOST))
-    line = f"{duration(passed_s, translate, 0)} of {duration(duration_s, translate, 0)}, {len(fates)} faults: {counts}"
+    held = f"{len(fates)} fault{'s' if len(fates) != 1 else ''}"
+    line = f"{duration(passed_s, translate, 0)} of {duration(duration_s, translate, 0)}, {held}: {counts}"
     return line + (f"; now {fault}" if fault else "")
