@@ -255,8 +255,8 @@ def _decided(fault: Fault, dealt: Dealt, rows: Sequence[str]) -> Iterator[str]:
     taken_back = [one.name for one in dealt.remedied if one.undone]
     if fault.undone and (fault.taken_back or fault.remediation) not in taken_back:
         yield f"{fault.taken_back or fault.remediation} was not taken back; these were: {_listed(taken_back)}"
-    if fault.remediation is None and not fault.parts and not fault.then:
-        for acted in dealt.remedied:
+    if fault.remediation is None and not fault.parts:
+        for acted in (one for one in dealt.remedied if one.name not in fault.then):
             yield f"{acted.name} was begun, where a person has to act"
 
 

@@ -114,8 +114,8 @@ def _noticed(fault: Fault, usual: Sequence[Sequence[Decision]], now: Sequence[Se
             lost = [name for name in wanted if name in there and name not in then]
             if lost and not part.by_hand:
                 yield f"{lost[0]} would not be chosen, but {', '.join(sorted(then)) or 'that a person acts'}"
-            new = sorted(then - there)
-            if not wanted and not fault.parts and new:
+            new = sorted(then - there - set(wanted))
+            if fault.remediation is None and not fault.parts and new:
                 yield f"{new[0]} would be begun, where a person has to act"
 
 

@@ -200,6 +200,12 @@ def test_action_where_a_person_has_to_act_is_noticed():
     assert fates["b", "restart_service"].how == "restart_service would be begun, where a person has to act"
 
 
+def test_action_is_noticed_where_only_what_depends_on_it_may_be_helped():
+    """What a fault has follow for others does not allow anything else, where a person has to act on the fault itself."""
+    fates = row_fates(drilled("b.b", row="b", then=("rollback_config",)))
+    assert fates["b", "restart_service"].how == "restart_service would be begun, where a person has to act"
+
+
 def test_row_that_nothing_needs_survives_with_the_reason():
     """A row that never matched, and one that no fault promises."""
     fates = row_fates(drilled("b.b"))

@@ -121,6 +121,10 @@ def test_where_a_person_has_to_act_a_machine_must_not():
     fault = dataclasses.replace(KILLED, remediation=None, row=None)
     assert held(fault, dealt=Dealt(), end="escalated", healed=False).problems == ()
     assert held(fault, end="escalated").problems == ("restart_service was begun, where a person has to act",)
+    # What follows for others is promised, and allows nothing else.
+    fault = dataclasses.replace(fault, then=("enter_degraded_mode",))
+    assert held(fault, end="escalated").problems == ("restart_service was begun, where a person has to act",)
+    assert held(dataclasses.replace(fault, then=("restart_service",)), end="escalated").problems == ()
 
 
 def test_what_does_not_help_has_to_be_taken_back():
