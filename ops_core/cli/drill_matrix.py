@@ -57,7 +57,7 @@ def hold_matrix(wanted: Wanted, *, reports: Path, lang: str, json: bool) -> int:
     told(f"matrix {begun.head.run_id}, seed {begun.head.seed}: {counted(len(begun.head.faults), 'fault')}")
     interrupted = None
     try:
-        with _ended_by_sigterm():
+        with ended_by_sigterm():
             running.hold_all(
                 begun,
                 faults,
@@ -186,7 +186,7 @@ def columns_of(*, json: bool) -> int:
 
 
 @contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
+def ended_by_sigterm() -> Iterator[None]:
     """Whoever asks us to end is heard as Ctrl-C is: everything that was started ends first."""
 
     def end(_number: int, _frame: FrameType | None) -> None:

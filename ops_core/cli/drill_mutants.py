@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ops_core.cli.drill_coverage import root_with_parts, settings_for
+from ops_core.cli.drill_matrix import ended_by_sigterm
 from ops_core.cli.options import clock
 from ops_core.cli.output import note, say, say_fitted, say_json, say_table, shown
 from ops_core.errors import EXIT_DONE, EXIT_FINDINGS
@@ -34,6 +35,7 @@ def kill_mutants(
         UsageError: there is no such run; there is no repository whose own parts are meant.
         ConfigError: what is to be weakened cannot be read.
         OpsError: nothing can be written, or no drill can be started.
+        KeyboardInterrupt: somebody ended it; what came until then is written down.
     """
     from ops_core.drill.matrix.results import load_run, run_folder
     from ops_core.drill.matrix.running import usual_jobs
@@ -43,18 +45,29 @@ def kill_mutants(
     folder = run_folder(reports, run)
     root = repository_of(Path.cwd())
     least = FAIL_UNDER if fail_under is None else fail_under
-    fates = judge_all(
-        load_run(folder),
-        settings_for(root),
-        all_faults(root),
-        root=root,
-        only_below=root_with_parts(root) if own else None,
-        base=Path.cwd(),
-        jobs=jobs or usual_jobs(),
-        clock=clock(),
-        lang=lang,
-        say=note if json else say,
-    )
+    kept: list[Path] = []
+
+    def keep(so_far: Fates) -> None:
+        kept[:] = write_fates(folder, so_far)
+
+    try:
+        with ended_by_sigterm():
+            fates = judge_all(
+                load_run(folder),
+                settings_for(root),
+                all_faults(root),
+                root=root,
+                only_below=root_with_parts(root) if own else None,
+                base=Path.cwd(),
+                jobs=jobs or usual_jobs(),
+                clock=clock(),
+                lang=lang,
+                say=note if json else say,
+                keep=keep,
+            )
+    except KeyboardInterrupt:
+        note(f"what came until then is in {shown(folder)}" if kept else "nothing was judged to its end")
+        raise
     files = write_fates(folder, fates)
     if json:
         say_json({**fates.as_dict(), "fail_under": least, "files": [str(path) for path in files]})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ops_core.clock import Clock
@@ -14,7 +14,7 @@ from ops_core.decision.table import DecisionTable
 from ops_core.drill.coverage.claims import is_below
 from ops_core.drill.fault import Fault
 from ops_core.drill.matrix.results import FaultResult, MatrixRun, Status
-from ops_core.drill.mutants.model import Fates
+from ops_core.drill.mutants.model import Fate, Fates
 from ops_core.drill.mutants.remedies import StepMutant, judge_steps, step_mutants
 from ops_core.drill.mutants.replaying import check_files, judge_checks
 from ops_core.drill.mutants.rows import Drilled, RowMutant, judge_rows, row_mutants
@@ -39,9 +39,13 @@ def judge_all(
     clock: Clock,
     lang: str,
     say: Callable[[str], None],
+    keep: Callable[[Fates], object],
     only_below: Path | None = None,
 ) -> Fates:
     """Weaken checks, rows and remediations, and see what the run notices.
+
+    Checks and rows are judged on what was recorded, remediations by drills, which take longest: what is known is handed
+    to `keep` before them and after each batch of them, so that whoever ends it has that.
 
     Args:
         run: a matrix run with its records.
@@ -53,10 +57,12 @@ def judge_all(
         clock: tells the time.
         lang: of what drills say.
         say: told how far it is.
+        keep: handed what is known so far; in it, what was not judged yet is told.
         only_below: weaken only what is defined below this folder; None: everything.
 
     Raises:
         ConfigError: what is to be weakened cannot be read.
+        KeyboardInterrupt: somebody ended it; everything that was started has ended.
         OpsError: nothing can be written, or no drill can be started.
     """
     begun_s = clock.monotonic()
@@ -74,6 +80,20 @@ def judge_all(
         rows, steps = _weakened(run, table, catalogue, base, only_below)
         say(f"decision table: {len(rows)} mutants on what {len(drilled)} drills saw")
         fates = [*judged.fates, *judge_rows(table, rows, drilled)]
+
+        def known(healed: Sequence[Fate], held: int) -> Fates:
+            left = len(steps) - len(healed)
+            waiting = (f"{left} of {len(steps)} mutants of remediations: their drills were not held",) if left else ()
+            return Fates(
+                run_id=run.run_id,
+                fates=(*fates, *healed),
+                took_s=round(clock.monotonic() - begun_s, 1),
+                replays=judged.replays,
+                drills=held,
+                not_judged=(*judged.not_judged, *unread, *waiting),
+            )
+
+        keep(known((), 0))
         healed, held = judge_steps(
             run,
             steps,
@@ -85,15 +105,9 @@ def judge_all(
             clock=clock,
             lang=lang,
             say=say,
+            told_so_far=lambda healed, held: keep(known(healed, held)),
         )
-    return Fates(
-        run_id=run.run_id,
-        fates=(*fates, *healed),
-        took_s=round(clock.monotonic() - begun_s, 1),
-        replays=judged.replays,
-        drills=held,
-        not_judged=(*judged.not_judged, *unread),
-    )
+    return known(healed, held)
 
 
 def drilled_in(run: MatrixRun, faults: Mapping[str, Fault]) -> tuple[list[Drilled], list[str]]:

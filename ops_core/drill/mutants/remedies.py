@@ -116,6 +116,7 @@ def judge_steps(
     clock: Clock,
     lang: str,
     say: Callable[[str], None],
+    told_so_far: Callable[[Sequence[Fate], int], object] = lambda _fates, _drills: None,
 ) -> tuple[list[Fate], int]:
     """Drill for each mutant until something notices it; what became of each, and how many drills that took.
 
@@ -130,6 +131,7 @@ def judge_steps(
         clock: tells the time.
         lang: of what is said.
         say: told how far it is.
+        told_so_far: handed what is certain after each batch of drills, and how many there were.
 
     Raises:
         OpsError: nothing can be written, or no drill can be started.
@@ -170,6 +172,8 @@ def judge_steps(
                 killed[one.mutant.id] = Fate(mutant=one.mutant, killed_by=name, how=why)
             else:
                 told[one.mutant.id].append(f"{name}: {why}")
+        certain = [one for one in mutants if one.mutant.id in killed or not known[one.mutant.id]]
+        told_so_far([killed.get(one.mutant.id) or _survivor(one, told[one.mutant.id]) for one in certain], drills)
     return [killed.get(one.mutant.id) or _survivor(one, told[one.mutant.id]) for one in mutants], drills
 
 

@@ -120,21 +120,25 @@ def judge_checks(
     judging = Judging()
     held = [one for one in run.results if one.status in (Status.PASSED, Status.FAILED) and one.record]
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        for suite in sorted({one.suite for one in files}):
-            some = [one for one in files if one.suite == suite]
-            mutants = [
-                made
-                for one in some
-                if is_below(f"{one.path}:1", only_below) and not defines_fixtures(one.text)
-                for made in mutants_of(one.path, one.text, suite, one.where)
-            ]
-            judging.not_judged += [
-                f"{one.where}: it defines what its checks are given, and cannot stand beside itself"
-                for one in some
-                if is_below(f"{one.path}:1", only_below) and defines_fixtures(one.text)
-            ]
-            results = [one for one in held if one.suite == suite]
-            _Suite(suite, some, mutants, results, run.folder, root, scratch / suite, judging).judge(pool, say)
+        try:
+            for suite in sorted({one.suite for one in files}):
+                some = [one for one in files if one.suite == suite]
+                mutants = [
+                    made
+                    for one in some
+                    if is_below(f"{one.path}:1", only_below) and not defines_fixtures(one.text)
+                    for made in mutants_of(one.path, one.text, suite, one.where)
+                ]
+                judging.not_judged += [
+                    f"{one.where}: it defines what its checks are given, and cannot stand beside itself"
+                    for one in some
+                    if is_below(f"{one.path}:1", only_below) and defines_fixtures(one.text)
+                ]
+                results = [one for one in held if one.suite == suite]
+                _Suite(suite, some, mutants, results, run.folder, root, scratch / suite, judging).judge(pool, say)
+        finally:
+            # Whoever ends this waits for the replays that run, and for no others.
+            pool.shutdown(cancel_futures=True)
     return judging
 
 

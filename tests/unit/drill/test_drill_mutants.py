@@ -1,14 +1,21 @@
 """A runbook weakened in one place is noticed where a fault needs that place, and survives, explained, where none does."""
 
 import ast
+import contextlib
+import functools
+import json
 import os
+import shutil
 import socket
+import subprocess
+import sys
 import textwrap
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from observing import clean_environment
+from support import eventually
 
 from ops_core.clock import SystemClock
 from ops_core.config import load_settings
@@ -16,7 +23,17 @@ from ops_core.content import content_dir
 from ops_core.decision.table import DecisionTable, Row, Severity
 from ops_core.drill.fault import Fault
 from ops_core.drill.faults import FAULTS
-from ops_core.drill.matrix.results import About, FaultResult, JudgedCheck, MatrixRun, Remedied
+from ops_core.drill.matrix.results import (
+    About,
+    FaultResult,
+    JudgedCheck,
+    MatrixRun,
+    Remedied,
+    RunHead,
+    runs_dir,
+    write_head,
+    write_result,
+)
 from ops_core.drill.mutants.judging import write_fates
 from ops_core.drill.mutants.model import Change, Fate, Fates, Mutant, Part
 from ops_core.drill.mutants.remedies import StepMutant, judge_steps, step_mutants
@@ -346,6 +363,52 @@ def test_check_that_a_fault_needs_is_killed_by_real_replay(recorded, tmp_path):
         "no fault of the run has to make it fail"
     )
     assert (judging.replays, judging.not_judged) == (1, [])
+
+
+@pytest.mark.slow
+def test_judging_that_is_ended_leaves_nothing_running_and_keeps_what_it_has(recorded, tmp_path):
+    """Ended while remediations are drilled: what was judged is on disk, and what was not is told with it."""
+    folder = runs_dir(tmp_path / "reports") / "20260104T090500Z-abcdef"
+    incident = folder / "held" / "killed" / "incidents" / "one" / "incident.json"
+    incident.parent.mkdir(parents=True)
+    incident.write_text('{"remediation": "restart_service", "plan_steps": ["start", "start again"]}', encoding="utf-8")
+    record = "held/killed/observe/record.json"
+    (folder / record).parent.mkdir()
+    shutil.copyfile(recorded[0] / "record.json", folder / record)
+    remedied = Remedied(name="restart_service", target=CORE, applied=True, verified=True, undone=False)
+    write_head(folder, RunHead(run_id=folder.name, seed=1, begun_at=AT, faults=("killed",)))
+    write_result(folder, replace(recorded[1], remedied=(remedied,), recover_s=1.0, record=record))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from ops_core.cli import run; run()", "drill", "--mutate"],
+        cwd=tmp_path,
+        env={**clean_environment(), "TMPDIR": str(scratch)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    begun = functools.partial(scratch.rglob, "drill.log")
+    eventually(lambda: any("up and HEALTHY" in log.read_text("utf-8") for log in begun()), "no drill begins", 60)
+    process.terminate()
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error
+    assert "what came until then is in reports/drills/" in error
+    assert list(scratch.iterdir()) == []
+    assert [line for line in command_lines() if str(scratch) in line] == []
+    fates = json.loads((folder / "mutants.json").read_text("utf-8"))
+    assert {one["of"] for one in fates["by_part"]} == {"checks", "rows"}
+    assert any(one["killed_by"] == "killed" for one in fates["mutants"])
+    assert fates["not_judged"] == ["2 of 2 mutants of remediations: their drills were not held"]
+
+
+def command_lines():
+    """How each process was called, and in which environment."""
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            told = (place / "cmdline").read_bytes() + b"\0" + (place / "environ").read_bytes()
+            if int(place.name) != os.getpid():
+                yield told.decode("utf-8", "replace")
 
 
 @pytest.mark.usefixtures("_clean")
