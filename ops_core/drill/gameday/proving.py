@@ -135,4 +135,6 @@ def _unreadable(path: Path) -> Iterator[str]:
 
 
 def _said(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{Path(str(error.filename or '')).name}: {error.strerror}"
     return error.what if isinstance(error, OpsError) else str(error)

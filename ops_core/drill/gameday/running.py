@@ -204,7 +204,8 @@ class _Course:
                 try:
                     self.look()
                 except OpsError as error:
-                    return Ended.BROKEN_OFF, f"it could not go on after {name}: {error.what}"
+                    where = error.where or error.what
+                    return Ended.BROKEN_OFF, f"the stack is not well after {name} was withdrawn: {where}"
         return Ended.TIME_UP, ""
 
     def _held(self, fault: Fault, injected_at: str) -> Injected:
@@ -273,10 +274,13 @@ class _Course:
         )
 
     def _opened(self) -> Iterator[tuple[Happened, str]]:
-        """The incidents that were opened since the last time, the earliest first, and the faults they are about."""
+        """The incidents that the loop opened since the last time, the earliest first, and the faults they are about.
+
+        Those that people handle are none of its: a fault may bring one along, about which people forgot something.
+        """
         incidents = Incidents(self.plane, self.clock, ACTOR)
         for one in reversed(incidents.listed(self.settings.profile)):
-            if one.id not in self.seen:
+            if one.id not in self.seen and not one.of_people:
                 self.seen.add(one.id)
                 with contextlib.suppress(RecordError):  # what cannot be read is about no fault, which then is lost
                     yield happened_of(one, incidents.events(one.id)), str(one.data.get("fault", ""))
