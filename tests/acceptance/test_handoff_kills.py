@@ -53,9 +53,20 @@ def early(settings, manifest, content):
 placing.stage = early
 """
 
+# The link names a whole bundle, and not the one that was to be put in force.
+PLANTED_OTHER = """
+import os
+from ops_core.handoff import installed
+right = installed.swap
+def wrong(bundles, bundle_id):
+    right(bundles, min(one.name for one in bundles.iterdir() if one.name[0] == "2"))
+    os.kill(os.getpid(), 9)
+installed.swap = wrong
+"""
+
 
 class NotWhole(AssertionError):
-    """What is in force, or what the remote holds, is not one whole bundle."""
+    """What is in force, or what the remote holds, is not one whole bundle, or not one of those that it may be."""
 
 
 def told_by(folder: Path, read: dict[str, bytes], public: str) -> str:
@@ -100,6 +111,26 @@ def handed_over(hosts: Hosts) -> str:
     return told_by(hosts.remote, read, hosts.public)
 
 
+def back_from(host: Host, ever: set[str]) -> str:
+    """The bundle that a rollback goes to: of those that were ever in force the newest one before the one that is."""
+    numbers = {}
+    for path in (host.root / "bundles").iterdir():
+        if path.is_symlink() or path.name in ever:
+            numbers[path.name] = int(json.loads((path / "manifest.json").read_bytes())["sequence"])
+    here = numbers.pop("current")
+    return max((name for name in numbers if numbers[name] < here), key=lambda name: numbers[name])
+
+
+def hold(site: Site, found: str, allowed: set[str]) -> None:
+    """Hold what is in force after an act against what may be, and what `status` says against what is."""
+    if found not in allowed:
+        raise NotWhole(f"{found} is in force, and it may be one of {sorted(allowed)}")
+    told = site.ops("handoff", "status", "--json", code=None)
+    here = told.json()["in_force"]
+    if (here["bundle_id"], here["problem"]) != (found, ""):
+        raise NotWhole(f"{found} is in force, and status says {here}")
+
+
 def act(host: Host, *words: str, after_s: float | None, planted: str = "") -> tuple[bool, float]:
     """Carry an act out and kill it after that many seconds; whether it was killed, and how long it ran."""
     process = subprocess.Popen(
@@ -138,20 +169,46 @@ def test_the_harness_notices_a_link_that_comes_too_early(tmp_path: Path) -> None
         in_force(oci, hosts.public)
 
 
+def test_the_harness_notices_another_bundle_than_the_one_that_was_to_be_placed(tmp_path: Path) -> None:
+    """With a planted mistake, a link that names an older whole bundle, the harness says so; and so does the status."""
+    hosts = Hosts.at_present(tmp_path / "hosts")
+    oci = hosts.operator()
+    ids = []
+    for number in range(3):
+        # Each a second later, so that their names are in their order.
+        hosts.pc.wait(1 / 3600)
+        ids.append(str(hosts.published(n=number)["bundle_id"]))
+        if number < 2:
+            oci.pull()
+    assert act(oci, "pull", after_s=None, planted=PLANTED_OTHER)[0]
+    found, site = in_force(oci, hosts.public), Site(oci.root)
+    assert found == ids[0]
+    with pytest.raises(NotWhole, match="may be one of"):
+        hold(site, found, set(ids[1:]))
+    with pytest.raises(NotWhole, match="status says"):
+        hold(site, found, set(ids))
+
+
 def test_killed_at_any_moment_there_is_one_whole_bundle(tmp_path: Path) -> None:
-    """After every kill both sides hold one whole bundle, the next command says so, and the newest one arrives."""
+    """After every kill both sides hold one whole bundle, the old one or the one that was placed; status says which it is."""
+    print(f"\nseed {SEED}")
     draw = random.Random(SEED)
     hosts = Hosts.at_present(tmp_path / "hosts")
     oci = hosts.operator()
     sites = {"publish": Site(hosts.pc.root), "pull": Site(oci.root), "rollback": Site(oci.root)}
     kills: Counter[str] = Counter()
+    ever: set[str] = set()
     for decision in ("FIRST", "SECOND"):
         hosts.results(decision=decision)
         sites["publish"].ops("handoff", "publish")
         sites["pull"].ops("handoff", "pull")
+        ever.add(in_force(oci, hosts.public))
     # How long each takes, so that the moments of the kills lie within.
     hosts.results(decision="THIRD")
-    lasts = {name: act(hosts.pc if name == "publish" else oci, name, after_s=None)[1] for name in ACTS}
+    lasts = {}
+    for name in ACTS:
+        lasts[name] = act(hosts.pc if name == "publish" else oci, name, after_s=None)[1]
+        ever.add(in_force(oci, hosts.public))
     tries = 0
     while kills.total() < KILLS:
         tries += 1
@@ -162,20 +219,23 @@ def test_killed_at_any_moment_there_is_one_whole_bundle(tmp_path: Path) -> None:
         if name == "pull":
             sites["publish"].ops("handoff", "publish")
         before = in_force(oci, hosts.public)
+        placed = {"publish": before, "pull": handed_over(hosts), "rollback": back_from(oci, ever)}[name]
         killed, _ = act(hosts.pc if name == "publish" else oci, name, after_s=draw.uniform(0, lasts[name]))
         kills[name] += killed
         after, offered = in_force(oci, hosts.public), handed_over(hosts)
-        assert after, f"nothing is in force after {name}, seed {SEED}"
-        assert name != "publish" or after == before
-        told = sites[name].ops("handoff", "status", "--json", code=None)
-        assert "Traceback" not in told.out + told.err
+        ever.add(after)
         if name == "publish":
+            assert after == before
+            assert sites[name].ops("handoff", "status", "--json").json()["in_force"] is None
             # What was killed is finished or begun anew; nothing of it is lost.
             sites["publish"].ops("handoff", "publish")
             offered = handed_over(hosts)
             manifest = json.loads(hosts.content("handoff/daily/manifest.json"))
             assert manifest["bundle_id"] == offered
             assert hosts.content("handoff/daily/files/recon_summary.json").find(f"D{tries}".encode()) > 0
+        else:
+            hold(sites[name], after, {before, placed} if killed else {placed})
         sites["pull"].ops("handoff", "pull", "--again")
-        assert in_force(oci, hosts.public) == offered, f"the newest did not arrive after {name}, seed {SEED}"
-    print(f"\n{kills.total()} kills in {tries} tries, seed {SEED}: {dict(kills)}")
+        assert in_force(oci, hosts.public) == offered, f"the newest did not arrive after {name}"
+        ever.add(offered)
+    print(f"{kills.total()} kills in {tries} tries: {dict(kills)}")

@@ -46,9 +46,14 @@ class Network:
         return done.stdout
 
     @contextlib.contextmanager
-    def running(self, *words: str, folder: Path, environ: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-        """Something that runs in it until the block ends."""
-        process = subprocess.Popen(self.argv(*words), cwd=folder, env=environ, stdout=subprocess.PIPE, text=True)
+    def running(
+        self, *words: str, folder: Path, environ: dict[str, str], log: Path
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Something that runs in it until the block ends, and says what it says in a file."""
+        with log.open("wb") as said:
+            process = subprocess.Popen(
+                self.argv(*words), cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=said, stderr=said
+            )
         try:
             yield process
         finally:
@@ -57,11 +62,24 @@ class Network:
                 process.wait(20)
             finally:
                 process.kill()
-                process.communicate()
+                process.wait()
 
     def down(self, *, down: bool) -> None:
         """Take its line to the other one away, or bring it back."""
         subprocess.run(["ip", "-n", self.name, "link", "set", "eth0", "down" if down else "up"], check=True)
+
+
+def where_it_listens(process: subprocess.Popen[bytes], log: Path) -> str:
+    """The address that a server tells in its first lines, once they are whole; fails when none come in time."""
+
+    def told() -> bool:
+        said = log.read_text(encoding="utf-8")
+        assert process.poll() is None, f"ops serve ended with {process.returncode}: {said}"
+        return "\n}\n" in said
+
+    eventually(told, "ops serve does not say where it listens", 60)
+    said = log.read_text(encoding="utf-8")
+    return str(json.JSONDecoder().raw_decode(said, said.index("{"))[0]["url"])
 
 
 @pytest.fixture
@@ -106,22 +124,17 @@ def test_a_day_across_two_networks(networks: tuple[Network, Network], tmp_path: 
         "--enable=receive-pack",
         f"--listen={PRODUCER}",
     )
+    environ, log = Site(oci.root).environ, tmp_path / "served"
     with (
-        here.running(*daemon, str(hosts.root), folder=hosts.root, environ=dict(os.environ)),
-        there.running(
-            *OPS, "serve", "--port", "0", "--json", folder=oci.root, environ=Site(oci.root).environ
-        ) as served,
+        here.running(*daemon, str(hosts.root), folder=hosts.root, environ=dict(os.environ), log=tmp_path / "daemon"),
+        there.running(*OPS, "serve", "--port", "0", "--json", folder=oci.root, environ=environ, log=log) as served,
     ):
-        lines = []
-        for line in served.stdout:
-            lines.append(line)
-            if line.startswith("}"):
-                break
-        url = json.loads("".join(lines))["url"]
+        url = where_it_listens(served, log)
         oci.write(f'{toml}\n[profiles.default.split]\nbackend_url = "{url}"\n')
         asking = there.argv("git", "ls-remote", f"git://{PRODUCER}/remote.git")
         eventually(
-            lambda: subprocess.run(asking, capture_output=True, check=False).returncode == 0, "the remote answers"
+            lambda: subprocess.run(asking, capture_output=True, check=False).returncode == 0,
+            "the remote does not answer",
         )
         for decision in ("HOLD", "REBALANCE"):
             hosts.results(decision=decision)
