@@ -140,20 +140,28 @@ def secret_refused(stack: EmbeddedStack, service: str) -> bool:
 
 def silent(stack: EmbeddedStack, service: str) -> bool:
     """The stream opens and says nothing."""
+    return _heard(stack, service) == (200, False)
+
+
+def speaks_unwell(stack: EmbeddedStack, service: str) -> bool:
+    """The stream is answered with 503, and says something all the same."""
+    return _heard(stack, service) == (503, True)
+
+
+def _heard(stack: EmbeddedStack, service: str) -> tuple[int, bool]:
+    """The status of the stream, and whether it says something: it does so at once or not at all."""
     connection = http.client.HTTPConnection(HOST, stack.ports[service], timeout=5.0)
     try:
         connection.request("GET", STREAM_PATH)
         stream = connection.sock
         with connection.getresponse() as response:
-            if response.status != 200:
-                return False
-            # A stream that speaks says something at once.
             stream.settimeout(SILENT_AFTER_S)
-            return not response.read(1)
-    except TimeoutError:
-        return True
+            try:
+                return response.status, bool(response.read(1))
+            except TimeoutError:
+                return response.status, False
     except (OSError, http.client.HTTPException):
-        return False
+        return 0, False
     finally:
         connection.close()
 

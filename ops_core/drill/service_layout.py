@@ -36,11 +36,16 @@ from ops_core.errors import UsageError
 
 DATABASE, REDIS, INGEST = "database", "redis", "ingest"
 # Nobody operates these: they use the service, or its database, or deploy it.
-VISITORS, LOAD, BUSY, WRITERS = "visitors", "load", "busy", "writers"
+VISITORS, LOAD, BUSY, WRITERS, STEADY = "visitors", "load", "busy", "writers", "steady"
 HOLDER, ROLLOUT = "holder", "rollout"
 # Clients, items in a batch, seconds between two batches: more than the service can take at once; as much as it can
-# take, which is slow; a little.
-SENDERS = {LOAD: ("6", "100", "0.05"), BUSY: ("4", "100", "0.05"), WRITERS: ("3", "2", "0.2")}
+# take, which is slow; a little; small ones, but so many that a few of a hundred can be told from none.
+SENDERS = {
+    LOAD: ("6", "100", "0.05"),
+    BUSY: ("4", "100", "0.05"),
+    WRITERS: ("3", "2", "0.2"),
+    STEADY: ("4", "1", "0.05"),
+}
 # Seconds for which a session locks the table, and for which it lets it go: long, but shorter than a writer waits.
 HOLDING = ("0.9", "0.05")
 UNWANTED = (*SENDERS, HOLDER)

@@ -5,6 +5,7 @@ Each test is asked again and again until it holds, or until it does not any more
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 
 from ops_core.drill import sessions
@@ -49,11 +50,11 @@ def says(word: str) -> Test[ServiceStack]:
     return holds
 
 
-def answers(status: int) -> Test[ServiceStack]:
-    """Readiness answers with this status."""
+def answers(status: int, path: str | None = None) -> Test[ServiceStack]:
+    """Readiness, or another path, answers with this status."""
 
-    def holds(stack: ServiceStack, _service: str) -> bool:
-        return stack.status() == status
+    def holds(stack: ServiceStack, service: str) -> bool:
+        return stack.status(service, path) == status
 
     return holds
 
@@ -136,6 +137,19 @@ def dangling(stack: ServiceStack, service: str) -> bool:
 def ids_lost(stack: ServiceStack, _service: str) -> bool:
     """An answer does not bring back the id that came with the request."""
     return stack.status(INGEST, LIVE) == 200 and stack.header(LIVE, "X-Request-Id", "drill-1") != "drill-1"
+
+
+def ids_unlogged(stack: ServiceStack, _service: str) -> bool:
+    """An answer brings back the id that came with the request, and the log does not get it."""
+    sent_id = f"drill-{secrets.token_hex(8)}"
+    if stack.header(LIVE, "X-Request-Id", sent_id) != sent_id:
+        return False
+    until = stack.clock.monotonic() + LOOK_S
+    while stack.clock.monotonic() < until:
+        if sent_id in stack.layout.log_file.read_text(encoding="utf-8", errors="replace"):
+            return False
+        stack.clock.sleep(0.1)
+    return True
 
 
 def schema_at(revision: str) -> Test[ServiceStack]:

@@ -15,7 +15,7 @@ from ops_core.drill import service_injectors as by
 from ops_core.drill import service_signs as seen
 from ops_core.drill.alone_stack import AloneStack
 from ops_core.drill.base_stack import Stack
-from ops_core.drill.catalogue.circumstances import audited, changed, patched, service_fault
+from ops_core.drill.catalogue.circumstances import TURNS, audited, changed, patched, service_fault
 from ops_core.drill.catalogue.service import HOPELESS_S
 from ops_core.drill.control_plane import Skewed, opened
 from ops_core.drill.fault import NEW_CONFIG, NEW_RELEASE, ROLLBACK_CONFIG, ROLLBACK_RELEASE, Fault
@@ -30,7 +30,6 @@ HARMLESS_CONFIG = {"RATE_LIMIT_PER_MINUTE": "6001"}
 READ = "/api/items?limit=20"
 _NEWEST = "    def newest(self, limit: int) -> list[dict[str, Any]]:\n"
 _SLEEP = "        __import__('time').sleep({seconds})\n"
-_TURNS = {"CONNECTIONS_MAX = 4\n": "CONNECTIONS_MAX = 4\n_TURNS = __import__('itertools').count()\n"}
 
 
 def remembered(stack: Stack[Any], _service: str) -> None:
@@ -91,7 +90,7 @@ SLOWNESSES = (
         en="every fourth reading takes long",
         ko="조회 네 건 중 한 건이 느려짐",
         patch={
-            **_TURNS,
+            **TURNS,
             _NEWEST: _NEWEST + "        if next(_TURNS) % 4 == 0:\n    " + _SLEEP.format(seconds=0.6),
         },
         statements=audited(

@@ -73,6 +73,8 @@ HARMLESS_MIGRATION = migration(
 RENAMING_MIGRATION = migration(
     ("ALTER TABLE items RENAME COLUMN payload TO body",), ("ALTER TABLE items RENAME COLUMN body TO payload",)
 )
+# A release that counts, so that it can do something now and then.
+TURNS = {"CONNECTIONS_MAX = 4\n": "CONNECTIONS_MAX = 4\n_TURNS = __import__('itertools').count()\n"}
 # Longer than a request may take, and less than the service waits.
 SLOW_READING = "PERFORM pg_sleep(0.45); RETURN true;"
 FAILING_READING = "RAISE EXCEPTION 'item % is not in the archive', $1;"

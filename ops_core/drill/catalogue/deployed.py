@@ -16,6 +16,7 @@ _NEEDS_A_MISSING_MODULE = {"import hmac\n": "import hmac\n\nimport thought_store
 _DROPS_THE_GUARD = {"if expected and not hmac": "if given and expected and not hmac"}
 _RENAMES_THE_HEADER = {'headers.get("x-internal-secret", "")': 'headers.get("x-internal-token", "")'}
 _WAITS_FOR_A_THOUGHT = {'if self.degradation != "silent":': 'if number and self.degradation != "silent":'}
+_STREAMS_UNDER_A_WRONG_STATUS = {'exchange.begin(200, "text/event-stream': 'exchange.begin(503, "text/event-stream'}
 _CHECKS_ONE_BY_ONE = {
     'exchange.answer(200, {"status": "ok", **self.identity(), "thoughts"': (
         "for _thought in thoughts:\n            time.sleep(0.5)\n"
@@ -167,6 +168,20 @@ DEPLOYED = (
         remediation=ROLLBACK_RELEASE,
         do=by.released(_WAITS_FOR_A_THOUGHT),
         holds=by.silent,
+    ),
+    Fault(
+        name="stream-refused",
+        description={
+            "en": "release v2 of core answers the event stream with 503, and sends heartbeats all the same",
+            "ko": "core의 v2 릴리스가 SSE 스트림에 503으로 응답하면서 heartbeat는 계속 보냄",
+        },
+        findings=("stream.silent",),
+        absent=("health.not_ok",),
+        facts=NEW_RELEASE,
+        row="stream-silent-new-release",
+        remediation=ROLLBACK_RELEASE,
+        do=by.released(_STREAMS_UNDER_A_WRONG_STATUS),
+        holds=by.speaks_unwell,
     ),
     Fault(
         name="slow-release",

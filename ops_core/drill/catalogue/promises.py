@@ -12,6 +12,7 @@ from ops_core.drill.catalogue.circumstances import (
     RENAMING_MIGRATION,
     ROLLBACK_SCHEMA,
     SCHEMA,
+    TURNS,
     changed,
     patched,
     service_fault,
@@ -19,7 +20,7 @@ from ops_core.drill.catalogue.circumstances import (
 from ops_core.drill.catalogue.service import HOPELESS_S, LOSES_IDS
 from ops_core.drill.fault import NEW_CONFIG, NEW_RELEASE, ROLLBACK_CONFIG, ROLLBACK_RELEASE
 from ops_core.drill.injectors import Step, in_turn
-from ops_core.drill.service_layout import JWT_SECRET
+from ops_core.drill.service_layout import JWT_SECRET, STEADY
 
 NO_LIMITS = {"MAX_REQUEST_BODY_BYTES": "0", "INGEST_MAX_BATCH_ITEMS": "0"}
 WEAK = "tokens-of-2026"
@@ -28,6 +29,16 @@ LARGE_BODIES = {
     "self._inner, self._paths, self._body_max_bytes, self._say = inner, paths, body_max_bytes, say": (
         "self._inner, self._paths, self._body_max_bytes, self._say = inner, paths, body_max_bytes * 16, say"
     )
+}
+UNLOGGED_IDS = {'"request_id": scope["request_id"],': '"request_id": secrets.token_hex(8),'}
+UNSURE_WHETHER_ALIVE = {'{"status": "live"}': '{"status": "live", "since": service.since}'}
+# One of a hundred may fail; ten of a hundred are too many for whoever asks only about as many.
+FAILS_NOW_AND_THEN = {
+    **TURNS,
+    "        with self._connection() as connection, connection.cursor() as cursor:\n": (
+        "        if next(_TURNS) % 20 == 0:\n            raise RuntimeError('the twentieth')\n"
+        "        with self._connection() as connection, connection.cursor() as cursor:\n"
+    ),
 }
 LARGE_BATCHES = {"if most and len(items) > most:": "if most and len(items) > 10 * most:"}
 
@@ -117,6 +128,16 @@ BROKEN = (
         holds=seen.ids_lost,
     ),
     service_fault(
+        "ids-unlogged",
+        "release v2 of the service brings request ids back, and logs ids of its own: nobody finds a request there",
+        "서비스의 v2 릴리스가 요청 ID를 돌려주지만 로그에는 다른 ID를 남김: 로그에서 요청을 찾을 수 없음",
+        findings=("request_id.lost",),
+        row="request-id-lost",
+        remediation=None,
+        do=patched(UNLOGGED_IDS),
+        holds=seen.ids_unlogged,
+    ),
+    service_fault(
         "token-secret-missing",
         "a configuration without the secret for tokens is deployed: the next start will fail",
         "토큰 서명 시크릿이 누락된 구성이 배포됨: 다음 시작은 실패함",
@@ -183,6 +204,30 @@ SERVICE_DEPLOYED = (
         remediation=ROLLBACK_CONFIG,
         do=by.config_pruned,
         holds=seen.dangling,
+    ),
+    service_fault(
+        "live-answers-500",
+        "release v2 of the service is ready for work, and answers 500 to whoever asks whether it is alive",
+        "서비스의 v2 릴리스가 준비 상태이지만 liveness에는 500으로 응답함",
+        findings=("live.not_ok",),
+        absent=("ready.not_ok", "ready.degraded", "errors.rate_high"),
+        facts=NEW_RELEASE,
+        row="live-not-ok-new-release",
+        remediation=ROLLBACK_RELEASE,
+        do=patched(UNSURE_WHETHER_ALIVE),
+        holds=seen.answers(500, seen.LIVE),
+    ),
+    service_fault(
+        "failing-now-and-then",
+        "release v2 of the service fails with every twentieth batch: few requests fail, and more than may",
+        "서비스의 v2 릴리스가 스무 번째 배치마다 실패함: 일부 요청만 실패하지만 허용 비율을 넘음",
+        findings=("errors.rate_high",),
+        absent=("live.not_ok", "ready.not_ok", "ready.degraded"),
+        facts=NEW_RELEASE,
+        row="errors-rate-high-new-release",
+        remediation=ROLLBACK_RELEASE,
+        do=in_turn(patched(FAILS_NOW_AND_THEN), by.running(STEADY)),
+        holds=seen.failing,
     ),
     service_fault(
         "bad-migration",
