@@ -77,6 +77,8 @@ def kill_mutants(
 
 
 def _tell(fates: Fates, files: tuple[Path, ...], least: float) -> None:
+    from ops_core.drill.mutants.absent import told_not_asked
+
     overall = fates.overall
     say()
     say(f"mutants of {fates.run_id}: {fates.replays} replays, {fates.drills} drills, {fates.took_s:.0f} s")
@@ -95,6 +97,8 @@ def _tell(fates: Fates, files: tuple[Path, ...], least: float) -> None:
         say_fitted("      was      ", one.was)
         say_fitted("      becomes  ", one.becomes)
         say_fitted("      because  ", fate.how)
+    for told in told_not_asked(fates):
+        say(f"not asked: {told}")
     for told in fates.not_judged:
         say(f"not judged: {told}")
     if overall.percent < least:

@@ -81,13 +81,32 @@ def configuration_for(stack: type[Stack[Any]], root: Path | None, folder: Path) 
     own = root / CONFIG_NAME
     if own.is_file() and stack.PROFILE in _profiles(own):
         return own
-    for name in BROUGHT:
-        if (root / name).exists():
-            (folder / name).symlink_to(root / name)
+    _bring(root, folder)
     (folder / "docs").symlink_to(content_dir() / "docs")
     made = folder / CONFIG_NAME
     made.write_bytes(shipped.read_bytes())
     return made
+
+
+def bring_along(config: Path | None, stack: Stack[Any]) -> None:
+    """Lay what a repository brings beside the configuration that some stacks write for themselves.
+
+    Not on a control plane: there, what lies beside the configuration is what must not be changed.
+
+    Args:
+        config: the `ops.toml` that the stack was offered; None for the shipped one.
+        stack: one that runs.
+    """
+    if config is None or not stack.layout.SERVICES:
+        return
+    if stack.config.parent not in (config.absolute().parent, content_dir()) and config.parent != content_dir():
+        _bring(config.parent, stack.config.parent)
+
+
+def _bring(root: Path, folder: Path) -> None:
+    for name in BROUGHT:
+        if (root / name).exists() and not (folder / name).exists():
+            (folder / name).symlink_to((root / name).absolute())
 
 
 def _profiles(path: Path) -> Iterable[str]:

@@ -250,8 +250,7 @@ def _decided(fault: Fault, dealt: Dealt, rows: Sequence[str]) -> Iterator[str]:
     for one in fault.all_parts:
         if one.row is not None and not one.by_hand and one.row not in rows:
             yield f"the row {one.row} did not match; these did: {_listed(rows)}"
-        if one.remediation is not None:
-            yield from _remedied(one, dealt)
+        yield from _remedied(one, dealt)
     taken_back = [one.name for one in dealt.remedied if one.undone]
     if fault.undone and (fault.taken_back or fault.remediation) not in taken_back:
         yield f"{fault.taken_back or fault.remediation} was not taken back; these were: {_listed(taken_back)}"
@@ -262,7 +261,7 @@ def _decided(fault: Fault, dealt: Dealt, rows: Sequence[str]) -> Iterator[str]:
 
 def _remedied(fault: Fault, dealt: Dealt) -> Iterator[str]:
     names = [one.name for one in dealt.remedied]
-    for wanted in (fault.remediation, *fault.then):
+    for wanted in (name for name in (fault.remediation, *fault.then) if name is not None):
         own = [one for one in dealt.remedied if one.name == wanted]
         decided = [one.remediation for one in dealt.decisions if one.remediation]
         if not own and not names and wanted in decided:

@@ -19,6 +19,7 @@ from ops_core.control.opening import plane_of
 from ops_core.control.service import ControlPlane
 from ops_core.drill.base_stack import Stack
 from ops_core.drill.fault import Fault
+from ops_core.drill.own import bring_along
 from ops_core.drill.people import give_two_keys
 from ops_core.drill.promised import Rehearsal, about, dealt_with, differences, judge
 from ops_core.errors import OpsError, UsageError
@@ -106,6 +107,7 @@ def stack_of_its_own(
     with tempfile.TemporaryDirectory(prefix="ops-drill-") as folder:
         stack = kind(Path(folder), clock=clock, reports_dir=reports_dir, config=config)
         with stack, environment_of(stack):
+            bring_along(config, stack)
             settings = _of_the_stack(stack)
             plane = plane_of(settings, clock, ACTOR)
             plane.create()

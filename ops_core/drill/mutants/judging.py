@@ -14,6 +14,7 @@ from ops_core.decision.table import DecisionTable
 from ops_core.drill.coverage.claims import is_below
 from ops_core.drill.fault import Fault
 from ops_core.drill.matrix.results import FaultResult, MatrixRun, Status
+from ops_core.drill.mutants.absent import not_held, told_not_asked, with_absent
 from ops_core.drill.mutants.model import Fate, Fates
 from ops_core.drill.mutants.remedies import StepMutant, judge_steps, step_mutants
 from ops_core.drill.mutants.replaying import check_files, judge_checks
@@ -77,6 +78,7 @@ def judge_all(
             run, files, root=root, scratch=scratch / "checks", jobs=jobs, say=say, only_below=only_below
         )
         drilled, unread = drilled_in(run, faults)
+        absent = not_held(run, faults)
         rows, steps = _weakened(run, table, catalogue, base, only_below)
         say(f"decision table: {len(rows)} mutants on what {len(drilled)} drills saw")
         fates = [*judged.fates, *judge_rows(table, rows, drilled)]
@@ -86,7 +88,7 @@ def judge_all(
             waiting = (f"{left} of {len(steps)} mutants of remediations: their drills were not held",) if left else ()
             return Fates(
                 run_id=run.run_id,
-                fates=(*fates, *healed),
+                fates=with_absent((*fates, *healed), absent),
                 took_s=round(clock.monotonic() - begun_s, 1),
                 replays=judged.replays,
                 drills=held,
@@ -192,8 +194,9 @@ def _markdown(fates: Fates) -> list[str]:
         f"# Mutants of the matrix run {fates.run_id}",
         "",
         f"{overall.killed} of {overall.made} killed, {overall.percent:.1f} %. {took}.",
+        *(["", f"{len(fates.not_asked)} more were not asked: see below."] if fates.not_asked else []),
         "",
-        "| | killed | made | % |",
+        "| | killed | asked | % |",
         "| --- | ---: | ---: | ---: |",
     ]
     lines += [
@@ -210,6 +213,9 @@ def _markdown(fates: Fates) -> list[str]:
         ]
     if not fates.survivors:
         lines.append("None.")
+    if fates.not_asked:
+        lines += ["", "## Not asked", "", "The faults that have to notice these were not held in this run.", ""]
+        lines += [f"- {told}" for told in told_not_asked(fates)]
     if fates.not_judged:
         lines += ["", "## Not judged", "", *(f"- {_code(one)}" for one in fates.not_judged)]
     return lines

@@ -41,6 +41,8 @@ class Mutant:
         where: `file:line`.
         was: what stood there.
         becomes: what stands there now.
+        suite: of a check.
+        codes: of the findings that the checks stand for which it concerns.
     """
 
     id: str
@@ -50,6 +52,8 @@ class Mutant:
     where: str
     was: str
     becomes: str
+    suite: str = ""
+    codes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,18 +62,25 @@ class Fate:
 
     Attributes:
         mutant: which.
-        killed_by: the fault; empty where it survives.
+        killed_by: the fault; empty where nothing noticed it.
         how: what was otherwise then; for a survivor, the explanation.
+        not_held: faults that have to notice it, and were not held: nobody knows whether it would survive.
     """
 
     mutant: Mutant
     killed_by: str = ""
     how: str = ""
+    not_held: tuple[str, ...] = ()
 
     @property
     def killed(self) -> bool:
         """Whether it was noticed."""
         return bool(self.killed_by)
+
+    @property
+    def asked(self) -> bool:
+        """Whether everything that has to notice it was held, or something noticed it all the same."""
+        return self.killed or not self.not_held
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as JSON values."""
@@ -84,12 +95,13 @@ class Fate:
             "becomes": one.becomes,
             "killed_by": self.killed_by or None,
             "how": self.how,
+            "not_held": list(self.not_held),
         }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """Of so many mutants, so many were noticed."""
+    """Of so many mutants that the run was asked about, so many were noticed."""
 
     of: str
     killed: int
@@ -119,7 +131,12 @@ class Fates:
     @property
     def survivors(self) -> tuple[Fate, ...]:
         """Those that nothing noticed."""
-        return tuple(one for one in self.fates if not one.killed)
+        return tuple(one for one in self.fates if one.asked and not one.killed)
+
+    @property
+    def not_asked(self) -> tuple[Fate, ...]:
+        """Those that faults have to notice which were not held."""
+        return tuple(one for one in self.fates if not one.asked)
 
     @property
     def overall(self) -> Tally:
@@ -142,6 +159,7 @@ class Fates:
             "schema": SCHEMA,
             "run_id": self.run_id,
             "overall": self.overall.as_dict(),
+            "not_asked": len(self.not_asked),
             "by_part": [one.as_dict() for one in self.by_part()],
             "by_change": [one.as_dict() for one in self.by_change()],
             "took_s": self.took_s,
@@ -154,4 +172,4 @@ class Fates:
 
 
 def _tally(of: str, fates: Sequence[Fate]) -> Tally:
-    return Tally(of=of, killed=sum(one.killed for one in fates), made=len(fates))
+    return Tally(of=of, killed=sum(one.killed for one in fates), made=sum(one.asked for one in fates))

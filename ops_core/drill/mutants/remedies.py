@@ -2,7 +2,7 @@
 
 A remediation without one of its steps must not be believed: the drill has to end otherwise than promised, because it
 does not heal, its verification fails, it is undone, or it is escalated. Few drills are held: one for each step of each
-remediation that the run saw work, and another one where a mutant gets by.
+remediation that the run saw work, and up to three others where a mutant gets by.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ops_core.drill.mutants.model import Change, Fate, Mutant, Part
 from ops_core.errors import OpsError, RecordError
 from ops_core.remediation.catalogue import FOLDER, Catalogue
 
-TRIES_MAX = 2
+TRIES_MAX = 4
 DRILL_LIMIT_S = 150.0
 INCIDENT_MAX_BYTES = 16 << 20
 MODULE = '''"""{name} without the step {number}."""
@@ -60,6 +60,7 @@ class StepMutant:
     mutant: Mutant
     remediation: str
     number: int
+    of: int
     faults: tuple[FaultResult, ...]
 
 
@@ -98,6 +99,7 @@ def step_mutants(run: MatrixRun, catalogue: Catalogue, where: Callable[[str], st
                     ),
                     remediation=name,
                     number=number,
+                    of=len(longest),
                     faults=tuple(_unlike(faults)),
                 )
             )
@@ -167,7 +169,7 @@ def judge_steps(
             limit_s=DRILL_LIMIT_S,
         )
         for name, one in batch.items():
-            noticed, why = _noticed(folder, name, one.remediation)
+            noticed, why = _noticed(folder, name, one)
             if noticed:
                 killed[one.mutant.id] = Fate(mutant=one.mutant, killed_by=name, how=why)
             else:
@@ -201,11 +203,11 @@ class _Silent:
 
 
 def _survivor(one: StepMutant, told: Sequence[str]) -> Fate:
-    why = f"it healed without it ({'; '.join(told)})" if told else "its faults are not in the catalogue any more"
+    why = f"no drill needed it ({'; '.join(told)})" if told else "its faults are not in the catalogue any more"
     return Fate(mutant=one.mutant, how=why)
 
 
-def _noticed(folder: Path, fault: str, remediation: str) -> tuple[bool, str]:
+def _noticed(folder: Path, fault: str, one: StepMutant) -> tuple[bool, str]:
     """Whether a drill did not go as promised, and how it went."""
     try:
         result = read_result(result_path(folder, fault))
@@ -214,7 +216,9 @@ def _noticed(folder: Path, fault: str, remediation: str) -> tuple[bool, str]:
     if result.status == Status.FAILED:
         return True, result.problems[0] if result.problems else f"it ended {result.state}"
     if result.status == Status.PASSED:
-        last = next((one for one in reversed(result.remedied) if one.name == remediation), None)
+        if len(_steps(folder, result, one.remediation)) >= one.of:
+            return False, "it was drilled with every step: this stack does not take a repository's remediations"
+        last = next((done for done in reversed(result.remedied) if done.name == one.remediation), None)
         return False, f"it ended {result.state}" + (", verified" if last is not None and last.verified else "")
     return False, f"it could not be drilled: {result.reason}"
 

@@ -81,6 +81,8 @@ def mutants_of(path: Path, text: str, suite: str, where: str) -> list[CheckMutan
                         where=f"{where}:{getattr(edit.node, 'lineno', function.lineno)}",
                         was=_shown(edit.node),
                         becomes=_shown(edit.becomes) if edit.becomes is not None else "nothing",
+                        suite=suite,
+                        codes=tuple(dict.fromkeys(code for check in concerned for code in _codes(checks[check]))),
                     ),
                     suite=suite,
                     file=f"{path.stem}__m{number}.py",
@@ -245,8 +247,20 @@ def _is_check(node: _Function) -> bool:
 
 
 def _decorated(node: _Function, names: frozenset[str]) -> bool:
-    called = (one.func if isinstance(one, ast.Call) else one for one in node.decorator_list)
-    return any((one.attr if isinstance(one, ast.Attribute) else getattr(one, "id", "")) in names for one in called)
+    return any(_called_name(one) in names for one in node.decorator_list)
+
+
+def _called_name(one: ast.expr) -> str:
+    func = one.func if isinstance(one, ast.Call) else one
+    return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+
+
+def _codes(check: _Function) -> Iterator[str]:
+    """The codes that a check is marked with."""
+    for one in check.decorator_list:
+        if isinstance(one, ast.Call) and _called_name(one) == "finding":
+            named = (given.value for given in one.args[:1] if isinstance(given, ast.Constant))
+            yield from (code for code in named if isinstance(code, str))
 
 
 def _shown(node: ast.AST) -> str:

@@ -34,6 +34,7 @@ from ops_core.drill.matrix.results import (
     write_head,
     write_result,
 )
+from ops_core.drill.mutants.absent import not_held, told_not_asked, with_absent
 from ops_core.drill.mutants.judging import write_fates
 from ops_core.drill.mutants.model import Change, Fate, Fates, Mutant, Part
 from ops_core.drill.mutants.remedies import StepMutant, judge_steps, step_mutants
@@ -237,6 +238,59 @@ def test_matrix_that_notices_nothing_leaves_only_survivors():
     assert not any(fate.killed for fate in row_fates().values())
 
 
+# --- Faults that were not held --------------------------------------------------------------------------------------
+
+
+def test_mutant_that_a_fault_has_to_notice_which_was_not_held_is_not_asked():
+    """It neither counts as noticed nor as survivor; what is noticed, or has no fault at all, counts as ever."""
+    held = drilled("b.b", row="b").fault
+    away = replace(drilled("a.a", row="a-new", remediation="rollback_config").fault, name="away")
+    run = MatrixRun(run_id="r", seed=1, results=(result("broken"), result("away", status="skipped")))
+    absent = not_held(run, {"broken": held, "away": away})
+    assert [one.name for one in absent] == ["away"]
+    in_check = replace(MUTANT, name="check_a", suite="observe", codes=("a.a",))
+    rows = list(row_fates(drilled("b.b", row="b")).values())
+    fates = fates_of(
+        *with_absent(
+            [
+                *rows,
+                Fate(mutant=in_check, how="no fault of the run has to make it fail"),
+                Fate(mutant=replace(in_check, suite="daily")),
+                Fate(mutant=replace(MUTANT, part=Part.REMEDIATION, name="rollback_config")),
+            ],
+            absent,
+        )
+    )
+    assert {(one.mutant.part.value, one.mutant.name) for one in fates.not_asked} == {
+        ("row", "a-new"),
+        ("check", "check_a"),
+        ("remediation", "rollback_config"),
+    }
+    assert {(one.mutant.part.value, one.mutant.name) for one in fates.survivors} == {("row", "a"), ("check", "check_a")}
+    killed = sum(one.killed for one in rows)
+    assert killed
+    assert (fates.overall.killed, fates.overall.made) == (killed, len(rows) + 3 - len(fates.not_asked))
+    assert told_not_asked(fates)[0] == "checks: 1 of 2 mutants; faults for them that were not held: 1, such as away"
+
+
+def test_codes_of_the_checks_that_a_change_concerns_are_known():
+    """A function that checks share stands for what all of them find."""
+    mutants = made("""
+        def judge(seen):
+            assert seen.good
+
+        @finding("a.a")
+        def check_a(seen):
+            judge(seen)
+
+        @pytest.mark.observe
+        @finding("b.b")
+        def check_b(seen):
+            judge(seen)
+    """)
+    assert [one.mutant.codes for one in mutants] == [("a.a", "b.b"), ("a.a",), ("b.b",)]
+
+
 # --- Remediations ---------------------------------------------------------------------------------------------------
 
 
@@ -274,7 +328,7 @@ def test_remediation_without_its_only_step_is_killed_by_a_real_drill(tmp_path):
         was="start",
         becomes="nothing",
     )
-    one = StepMutant(mutant=mutant, remediation="restart_service", number=0, faults=(result("killed"),))
+    one = StepMutant(mutant=mutant, remediation="restart_service", number=0, of=1, faults=(result("killed"),))
     run = MatrixRun(run_id="r", seed=1, results=(result("killed"),), folder=tmp_path)
     scratch = tmp_path / "scratch"
     scratch.mkdir()

@@ -13,8 +13,10 @@ from ops_core.clock import SystemClock
 from ops_core.config import load_settings
 from ops_core.content import content_dir
 from ops_core.drill import EmbeddedStack, Fault
+from ops_core.drill.alone_stack import AloneStack
+from ops_core.drill.control_plane import ControlStack
 from ops_core.drill.faults import FAULTS, fault_named
-from ops_core.drill.own import all_faults, configuration_for, own_faults, repository_of
+from ops_core.drill.own import all_faults, bring_along, configuration_for, own_faults, repository_of
 from ops_core.drill.rehearse import rehearse
 from ops_core.errors import ConfigError, UsageError
 
@@ -125,6 +127,23 @@ def test_a_profile_of_the_stacks_name_counts(folder, tmp_path):
     own = tmp_path / "ops.toml"
     own.write_text('[profiles.embedded.targets.web]\nhealth_url = "http://h/"\n', encoding="utf-8")
     assert configuration_for(EmbeddedStack, tmp_path, tmp_path / "made") == own
+
+
+def test_a_stack_with_a_configuration_of_its_own_gets_what_the_repository_brings(folder, tmp_path):
+    """Its remediations count there too, and nothing that the stack has is replaced; a control plane is left alone."""
+    (tmp_path / "remediations").mkdir()
+    (tmp_path / "checks").mkdir()
+    own = tmp_path / "ops.toml"
+    place = tmp_path / "stack"
+    (place / "checks").mkdir(parents=True)
+    bring_along(own, AloneStack(place, config=own))
+    assert (place / "remediations").samefile(tmp_path / "remediations")
+    assert not (place / "checks").is_symlink()
+    site = tmp_path / "site"
+    site.mkdir()
+    bring_along(own, ControlStack(site, config=own))
+    bring_along(None, AloneStack(site))
+    assert list(site.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -122,8 +122,10 @@ def test_where_a_person_has_to_act_a_machine_must_not():
     assert held(fault, dealt=Dealt(), end="escalated", healed=False).problems == ()
     assert held(fault, end="escalated").problems == ("restart_service was begun, where a person has to act",)
     # What follows for others is promised, and allows nothing else.
-    fault = dataclasses.replace(fault, then=("enter_degraded_mode",))
-    assert held(fault, end="escalated").problems == ("restart_service was begun, where a person has to act",)
+    assert held(dataclasses.replace(fault, then=("enter_degraded_mode",)), end="escalated").problems == (
+        "the remedy was restart_service, not enter_degraded_mode",
+        "restart_service was begun, where a person has to act",
+    )
     assert held(dataclasses.replace(fault, then=("restart_service",)), end="escalated").problems == ()
 
 
