@@ -19,12 +19,13 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-fuzz setup-examples fuzz demo test tampering kills races lint bench dist lock
+.PHONY: help setup setup-fuzz setup-examples fuzz demo test drills gameday tampering kills races lint bench dist lock
 
 help:
 	@echo "make demo    break a real service, find out, decide, roll back, verify, write the postmortem"
 	@echo "make test    run the tests"
 	@echo "make drills  hold every fault of the catalogue, measure what that exercised, weaken the runbook and see it noticed"
+	@echo "make gameday  random faults on one stack for ten minutes (DURATION=1h): none may be lost"
 	@echo "make kills   kill every act of the control plane before each of its system calls (half an hour)"
 	@echo "make races   many processes for one window, again and again"
 	@echo "make tampering  change things behind the program by the thousand: all found, none effective"
@@ -46,6 +47,10 @@ drills: $(READY)
 	@$(BIN)/ops drill --matrix --strict $(if $(DRILL_SEED),--seed $(DRILL_SEED))
 	@$(BIN)/ops drill --coverage --fail-under 100
 	@$(BIN)/ops drill --mutate --fail-under 95
+
+# Whatever comes, one fault after the other on one stack. DRILL_SEED=… repeats the plan of one game day.
+gameday: $(READY)
+	@$(BIN)/ops drill --random $(if $(DURATION),--duration $(DURATION)) $(if $(DRILL_SEED),--seed $(DRILL_SEED))
 
 # Changes behind the program's back by the thousand; CI makes some hundred. OPS_TAMPERING_SEED=… repeats one run.
 tampering: $(READY)

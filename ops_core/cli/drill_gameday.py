@@ -65,7 +65,7 @@ def hold_gameday(*, duration: str | None, seed: int | None, reports: Path, lang:
     told(f"game day {begun.folder.name}, seed {begun.seed}: {counted(len(begun.catalogue), 'fault')} to draw from")
     teller = DayTeller(writer_of(json=json), clock(), columns_of(json=json))
     try:
-        with _ended_once():
+        with ended_once():
             day = running.hold_day(begun, faults, root=root, clock=clock(), progress=teller, lang=lang)
     finally:
         teller.close()
@@ -89,7 +89,7 @@ def _tell(day: GameDay, files: tuple[Path, ...], lang: str) -> None:
     rows = [
         Row(label="faults", value=f"{figures.injected} in {day.lasted_s:.0f} s, {different}"),
         Row(label="incidents", value=fates),
-        Row(label="promised", value=f"{figures.as_promised} of {figures.injected} as promised"),
+        Row(label="promises", value=f"kept for {figures.as_promised} of {counted(figures.injected, 'fault')}"),
         Row(label="MTTD", value=_times(figures.mttd_s, figures.detect)),
         Row(label="MTTR", value=_times(figures.mttr_s, figures.recover)),
     ]
@@ -110,7 +110,7 @@ def _times(mean_s: float | None, times: Times) -> str:
     if mean_s is None or times.median_s is None or times.p95_s is None or times.longest_s is None:
         return "not known: there is nothing to measure"
     spread = f"p50 {times.median_s:.1f} s, p95 {times.p95_s:.1f} s, longest {times.longest_s:.1f} s"
-    return f"{mean_s:.1f} s, {spread}, of {counted(times.count, 'incident')}"
+    return f"mean {mean_s:.1f} s, {spread}, of {counted(times.count, 'incident')}"
 
 
 def _exit_code(day: GameDay) -> int:
@@ -122,7 +122,7 @@ def _exit_code(day: GameDay) -> int:
 
 
 @contextmanager
-def _ended_once() -> Iterator[None]:
+def ended_once() -> Iterator[None]:
     """Whoever asks us to end is heard once, by Ctrl-C or otherwise: what is being put back is not to be interrupted."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}
