@@ -84,7 +84,7 @@ def _tell(day: GameDay, files: tuple[Path, ...], lang: str) -> None:
     from ops_core.report.terminal import Row, label_lines
 
     figures, verified = day.figures, day.verified
-    different = f"{figures.different} different ones of {len(day.catalogue)}"
+    different = f"{figures.different} of {len(day.catalogue)} different ones"
     fates = f"{figures.recovered} recovered, {figures.escalated} escalated, {figures.lost} lost"
     rows = [
         Row(label="faults", value=f"{figures.injected} in {day.lasted_s:.0f} s, {different}"),

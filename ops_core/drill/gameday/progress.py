@@ -70,9 +70,8 @@ def told(line: Injected) -> str:
 
 
 def progress_line(passed_s: float, duration_s: int, fates: list[str], fault: str) -> str:
-    """`2 min 10 s of 10 min, 14 faults: 12 recovered, 2 escalated, 0 lost; now killed`."""
+    """`2 min 10 s of 10 min: 12 recovered, 2 escalated, 0 lost; now killed`."""
     translate = translator(SOURCE)
     counts = ", ".join(f"{fates.count(fate)} {fate}" for fate in (Fate.RECOVERED, Fate.ESCALATED, Fate.LOST))
-    held = f"{len(fates)} fault{'s' if len(fates) != 1 else ''}"
-    line = f"{duration(passed_s, translate, 0)} of {duration(duration_s, translate, 0)}, {held}: {counts}"
+    line = f"{duration(int(passed_s), translate)} of {duration(duration_s, translate)}: {counts}"
     return line + (f"; now {fault}" if fault else "")

@@ -169,7 +169,11 @@ class _Course:
         except KeyboardInterrupt:
             ended = Ended.INTERRUPTED
             if self.now is not None:
-                self.lines.append(self._line(*self.now, fate=Fate.INTERRUPTED, why="it was withdrawn"))
+                self.lines.append(
+                    self._line(
+                        *self.now, fate=Fate.INTERRUPTED, why="somebody ended the game day, and it was withdrawn"
+                    )
+                )
         ended_at, lasted_s = isoformat(self.clock.now()), self.clock.monotonic() - self.begun_s
         if ended is not Ended.INTERRUPTED:
             self.unexplained += [one.id for one, _ in self._opened()]

@@ -206,9 +206,9 @@ def test_progress_is_a_line_for_each_fault_and_one_that_is_rewritten():
     assert "1  killed" in text
     assert "recovered  detected 0.4 s, recovered 1.3 s  restart_service\n" in text
     assert "lost       no incident was opened\n" in text
-    assert "1 min 5 s of 10 min, 1 fault: 1 recovered, 0 escalated, 0 lost; now slow" in text
+    assert "1 min 5 s of 10 min: 1 recovered, 0 escalated, 0 lost; now slow" in text
     assert said[-1] == REWRITE
-    assert progress_line(1, 60, [], "") == "1 s of 60 s, 0 faults: 0 recovered, 0 escalated, 0 lost"
+    assert progress_line(1.6, 60, [], "") == "1 s of 60 s: 0 recovered, 0 escalated, 0 lost"
 
 
 @pytest.mark.parametrize("text", ["", "10", "0s", "-1m", "1d", "ten minutes", "9h", "99999h"])
