@@ -124,7 +124,7 @@ def progress_line(*, done: int, total: int, bad: int, running: list[str], left_s
     if bad:
         parts.append(f"{bad} not as promised")
     if left_s is not None:
-        parts.append(f"about {_rough(left_s)} left")
+        parts.append(f"about {rough(left_s)} left")
     return ", ".join(parts) + (f": {', '.join(running)}" if running else "")
 
 
@@ -133,5 +133,6 @@ def left_s(done: int, total: int, taken_s: float) -> float | None:
     return taken_s / done * (total - done) if 0 < done < total else None
 
 
-def _rough(seconds: float) -> str:
+def rough(seconds: float) -> str:
+    """A span of time as exactly as it can be foreseen."""
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
