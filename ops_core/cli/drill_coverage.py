@@ -95,6 +95,8 @@ def _tell(coverage: Coverage, path: Path, fail_under: float | None) -> None:
     if coverage.gaps:
         say("not exercised")
         say_table([(gap.claim.kind.value, gap.claim.label, gap.claim.where, gap.why) for gap in coverage.gaps], "  ")
+    for fault, how in coverage.refused:
+        say(f"refused at the door, so that no check had to see it: {fault}: {how}")
     for one in coverage.damaged:
         say(f"damaged, and counted as not held: {one}")
     if fail_under is not None and coverage.overall.percent < fail_under:

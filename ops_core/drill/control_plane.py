@@ -171,6 +171,7 @@ class ControlStack(Stack[SiteDir]):
         self.config = self.layout.config
         self.may_fire = False
         self.server: subprocess.Popen[bytes] | None = None
+        self.refusal = ""
         self._here = False
         local = self.clock.now()
         offset = (NOON - local.hour + 11) % 24 - 11  # -11 to 12

@@ -328,7 +328,7 @@ def alert_forged(stack: ControlStack, _service: str) -> None:
     """Somebody sends alerts as if they were the monitoring system: without a token, and with wrong ones.
 
     Raises:
-        OpsError: one was taken.
+        OpsError: one was taken, or left a trace in the audit chain.
     """
     server = subprocess.Popen(
         [sys.executable, "-P", "-m", "ops_core.cli", "serve", "--port", "0", "--json"],
@@ -348,10 +348,19 @@ def alert_forged(stack: ControlStack, _service: str) -> None:
     else:
         raise OpsError("the server does not begin", where=str(stack.work_dir))
     address = str(json.loads(b"".join(told))["url"]).removeprefix("http://")
+    before, statuses = _audit_head(stack), []
     for token in ("", "ops_" + "A" * 43, "Bearer", "' OR 1=1 --"):
-        status = _sent(address, token)
-        if status not in (401, 403):
-            raise OpsError(f"a forged alert was answered with {status}", where=address)
+        statuses.append(_sent(address, token))
+        if statuses[-1] not in (401, 403):
+            raise OpsError(f"a forged alert was answered with {statuses[-1]}", where=address)
+    if _audit_head(stack) != before:
+        raise OpsError("a forged alert left a trace in the audit chain", where=address)
+    stack.refusal = f"{len(statuses)} requests answered with {', '.join(map(str, statuses))}"
+
+
+def _audit_head(stack: ControlStack) -> tuple[int, str]:
+    with opened(stack)[1].snapshot() as found:
+        return found.head
 
 
 def _sent(address: str, token: str) -> int:
@@ -376,3 +385,8 @@ def forged_in_vain(stack: ControlStack, _service: str) -> bool:
 
     running = stack.server is not None and stack.server.poll() is None
     return running and not list_incidents(opened(stack)[1], stack.clock)
+
+
+def alert_refused(stack: ControlStack, service: str) -> str:
+    """How the forged alerts were answered; empty where something came of one all the same."""
+    return f"{stack.refusal}; no incident, nothing in the audit chain" if forged_in_vain(stack, service) else ""

@@ -8,7 +8,7 @@ stays, `ops drill withdraw` puts back what was known to be good.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +59,8 @@ class Fault:
         do: what breaks it.
         holds: how one sees that it is broken.
         undo: what withdraws it, before the service is put back to its known good state.
+        refused: for what is refused at the door, so that no check has to see it: how it was refused, and that nothing
+            came of it; empty where it was not.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Fault:
     do: Step[Any]
     holds: Test[Any]
     undo: Step[Any] | None = None
+    refused: Callable[[Any, str], str] | None = None
 
     @property
     def target(self) -> str | None:

@@ -55,6 +55,7 @@ class Rehearsal:
         record: of the first look after the fault.
         healthy_record: of the look before it.
         restored: whether the stack was as before once the fault was withdrawn.
+        refusal: how it was refused at the door; empty where a check has to see it.
         problems: in which ways the runbook did not do what the fault catalogue promises; empty is a pass.
     """
 
@@ -78,6 +79,7 @@ class Rehearsal:
     record: Path | None
     healthy_record: Path | None
     restored: bool
+    refusal: str
     problems: tuple[str, ...]
 
     @property
@@ -166,6 +168,7 @@ def judge(
     healed: bool,
     healthy_record: Path | None,
     changed: Sequence[str],
+    refusal: str = "",
 ) -> Rehearsal:
     """What happened, held against what the fault catalogue promises.
 
@@ -177,6 +180,7 @@ def judge(
         healed: whether the fault was not in force any more when the incident had ended.
         healthy_record: of the look before the fault.
         changed: in which ways the stack is not as before.
+        refusal: how it was refused at the door; empty where it was not.
     """
     seen, view = outcome.observation, outcome.view
     findings, unknown = about(seen, Judged.BAD), about(seen, Judged.UNKNOWN)
@@ -194,6 +198,7 @@ def judge(
         *(f"{one.code} was not found about {one.target or CONTROL_PLANE}" for one in missed),
         *_alarms(fault, wrong),
         *_unseen(fault, unknown),
+        *(("nothing says that it was refused",) if fault.refused is not None and not refusal else ()),
         *_decided(fault, dealt, rows),
         *_ended(fault, outcome, healed=healed),
         *(f"not as before once it was withdrawn: {one}" for one in changed),
@@ -219,6 +224,7 @@ def judge(
         record=outcome.record,
         healthy_record=healthy_record,
         restored=not changed,
+        refusal=refusal,
         problems=problems,
     )
 

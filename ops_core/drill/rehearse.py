@@ -189,6 +189,7 @@ def rehearse_on(
             verify_s=fault.verify_s if fault.verify_s is not None else verify_s,
             choice=_choice(fault),
         )
+        refusal = fault.refused(stack, fault.service) if fault.refused is not None else ""
         healed = not fault.in_force(stack)
     finally:
         fault.withdraw(stack)
@@ -204,6 +205,7 @@ def rehearse_on(
         healed=healed,
         healthy_record=healthy_record,
         changed=tuple(changed),
+        refusal=refusal,
     )
 
 

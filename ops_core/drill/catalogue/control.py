@@ -235,6 +235,7 @@ INTEGRITY = (
         end="healthy",
         do=trying.alert_forged,
         holds=trying.forged_in_vain,
+        refused=trying.alert_refused,
     ),
 )
 

@@ -36,7 +36,7 @@ WHY = {
     Kind.ROW: "it never matched",
     Kind.REMEDIATION: "it was never applied",
     Kind.UNDO: "it was never taken back",
-    Kind.FAULT: "no check saw it",
+    Kind.FAULT: "no check saw it, and nothing says that it was refused",
 }
 PLURAL = {
     Kind.CHECK: "checks",
@@ -98,7 +98,10 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """What a run has shown: a figure for each kind, one for all, and what is left."""
+    """What a run has shown: a figure for each kind, one for all, and what is left.
+
+    `refused` names faults that no check had to see, because they were refused at the door, and how.
+    """
 
     run_id: str
     held: int
@@ -107,6 +110,7 @@ class Coverage:
     overall: Figure
     gaps: tuple[Gap, ...]
     damaged: tuple[str, ...]
+    refused: tuple[tuple[str, str], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as JSON values."""
@@ -119,6 +123,7 @@ class Coverage:
             "overall": self.overall.as_dict(),
             "gaps": [one.as_dict() for one in self.gaps],
             "damaged": list(self.damaged),
+            "refused": [{"fault": fault, "how": how} for fault, how in self.refused],
         }
 
 
@@ -156,6 +161,7 @@ def measure(run: MatrixRun, claims: Sequence[Claim]) -> Coverage:
         overall=overall,
         gaps=tuple(gaps),
         damaged=run.damaged,
+        refused=tuple((result.fault, result.refusal) for result in held if result.refusal),
     )
 
 
@@ -176,6 +182,7 @@ def _shown_by(result: FaultResult) -> Iterable[tuple[Kind, str, str]]:
             yield Kind.REMEDIATION, "", remedied.name
         if remedied.undone:
             yield Kind.UNDO, "", remedied.name
-    # What cannot be seen because of a fault is told as that: the fault was noticed.
-    if set(result.findings) - wrong or result.unknown:
+    # What cannot be seen because of a fault is told as that: the fault was noticed. What was refused at the door is
+    # proven by the refusal that was recorded.
+    if set(result.findings) - wrong or result.unknown or result.refusal:
         yield Kind.FAULT, "", result.fault

@@ -122,6 +122,7 @@ def _held(fault: Fault, rehearsal: Rehearsal, seed: int, begun_at: datetime, clo
         record=_within(folder, rehearsal.record),
         healthy_record=_within(folder, rehearsal.healthy_record),
         restored=rehearsal.restored,
+        refusal=rehearsal.refusal,
         problems=rehearsal.problems,
     )
 

@@ -115,6 +115,7 @@ class FaultResult:
         healthy_record: record of the look before the fault, likewise.
         restored: whether the stack was as before once the fault was withdrawn; None where nothing was broken.
         problems: in which ways the runbook did not do what the catalogue promises.
+        refusal: how it was refused at the door, where no check has to see it; empty otherwise.
     """
 
     schema: str = RESULT_SCHEMA
@@ -145,6 +146,7 @@ class FaultResult:
     healthy_record: str | None = None
     restored: bool | None = None
     problems: tuple[str, ...] = ()
+    refusal: str = ""
 
     @classmethod
     def from_json(cls, value: object, where: str = "result") -> FaultResult:
@@ -153,7 +155,8 @@ class FaultResult:
         Raises:
             RecordError: it is not such a record.
         """
-        result = decode(cls, value, where)
+        # Runs from before refusals were told have none.
+        result = decode(cls, {"refusal": "", **value} if isinstance(value, dict) else value, where)
         _one_of(result.schema, (RESULT_SCHEMA,), f"{where}.schema")
         _one_of(result.status, tuple(Status), f"{where}.status")
         if not FAULT_NAME.fullmatch(result.fault):

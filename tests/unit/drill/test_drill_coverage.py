@@ -129,6 +129,18 @@ def test_fault_that_only_hides_something_is_seen():
     assert ("fault", "killed") not in gaps(measure(run_of(blind), CLAIMS))
 
 
+def test_fault_that_was_refused_at_the_door_is_seen_by_the_refusal():
+    """The refusal has to be recorded: what neither a check saw nor anything refused is a gap."""
+    silent = result(judged=(), findings=())
+    assert gaps(measure(run_of(silent), CLAIMS))["fault", "killed"] == (
+        "no check saw it, and nothing says that it was refused"
+    )
+    refused = measure(run_of(dataclasses.replace(silent, refusal="1 request answered with 401")), CLAIMS)
+    assert ("fault", "killed") not in gaps(refused)
+    assert refused.refused == (("killed", "1 request answered with 401"),)
+    assert ("check", "observe/check_a") in gaps(refused)
+
+
 def test_undo_counts_where_it_was_taken_back():
     """An undo is shown by a drill in which the remedy was taken back."""
     back = Remedied(name="rollback_config", target=CORE, applied=True, verified=False, undone=True)

@@ -55,10 +55,10 @@ def seen(*found, unknown=(), facts=None) -> Observation:
 DOWN = (("process.not_running", "core-api"), ("health.not_ok", "core-api"))
 
 
-def held(fault=KILLED, look=None, *, dealt=BY_RESTART, end="recovered", healed=True, changed=()):
+def held(fault=KILLED, look=None, *, dealt=BY_RESTART, end="recovered", healed=True, changed=(), refusal=""):
     """The rehearsal, without the view that only reports need."""
     outcome = IncidentOutcome(outcome=end, exit_code=0, observation=look or seen(*DOWN))
-    return judge(fault, outcome, dealt, AT, healed=healed, healthy_record=None, changed=changed)
+    return judge(fault, outcome, dealt, AT, healed=healed, healthy_record=None, changed=changed, refusal=refusal)
 
 
 def test_a_runbook_that_keeps_its_promises_has_no_problem():
@@ -127,6 +127,13 @@ def test_where_a_person_has_to_act_a_machine_must_not():
         "restart_service was begun, where a person has to act",
     )
     assert held(dataclasses.replace(fault, then=("restart_service",)), end="escalated").problems == ()
+
+
+def test_what_has_to_be_refused_is_refused():
+    """Where a fault is proven by its refusal alone, nothing else can stand for it."""
+    fault = dataclasses.replace(KILLED, findings=(), row=None, remediation=None, end="healthy", refused=lambda *_: "")
+    assert held(fault, seen(), dealt=Dealt(), end="healthy").problems == ("nothing says that it was refused",)
+    assert held(fault, seen(), dealt=Dealt(), end="healthy", refusal="401").problems == ()
 
 
 def test_what_does_not_help_has_to_be_taken_back():
