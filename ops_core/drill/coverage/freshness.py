@@ -104,7 +104,9 @@ def is_stale(last: LastDrill | None, now: datetime, stale_after_days: float = ST
 
 def _newest(reports_dir: Path) -> list[Path]:
     try:
-        runs = [path for path in runs_dir(reports_dir).iterdir() if RUN_ID.fullmatch(path.name) and path.is_dir()]
+        named = [path for path in runs_dir(reports_dir).iterdir() if RUN_ID.fullmatch(path.name)]
+        # Beside matrix runs there lie game days and healthy rounds, which have no results of this kind.
+        runs = [path for path in named if (path / RESULTS).is_dir()]
     except OSError:
         return []
     return sorted(runs, key=lambda path: path.name, reverse=True)[:RUNS_MAX]

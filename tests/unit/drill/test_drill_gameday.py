@@ -12,6 +12,7 @@ from ops_core.clock import ManualClock, parse_instant
 from ops_core.config import load_settings
 from ops_core.content import content_dir
 from ops_core.control.opening import plane_of
+from ops_core.drill.coverage.freshness import RUNS_MAX, last_drilled
 from ops_core.drill.faults import FAULTS
 from ops_core.drill.gameday.pages import write_pages
 from ops_core.drill.gameday.plan import drawn_from, planned
@@ -30,6 +31,7 @@ from ops_core.drill.gameday.results import (
     write_day,
 )
 from ops_core.drill.matrix.progress import REWRITE
+from ops_core.drill.matrix.results import FaultResult, write_result
 from ops_core.drill.matrix.running import in_order
 from ops_core.errors import RecordError, UsageError
 from ops_core.slo.recovery import Happened
@@ -274,3 +276,16 @@ def test_reports_that_say_something_else_than_the_store_are_told(plane, tmp_path
     verified = prove(history, tmp_path / "held", {"i1": "recovered"})
     assert (verified.incidents, verified.observations) == (0, 0)
     assert [told.partition(":")[0] for told in verified.problems] == ["i1", "a.json"]
+
+
+def test_game_days_are_not_taken_for_matrix_runs(tmp_path):
+    """However many there are, a row is still known to be drilled by the matrix run before them."""
+    at, name = "2026-01-04T09:00:00.000Z", "20251201T090500Z-abcdef"
+    drilled = FaultResult(
+        fault="killed", stack="embedded", driver="process", suite="observe", seed=7, begun_at=at, ended_at=at,
+        status="passed", rows=("row-a",), recover_s=2.0,
+    )  # fmt: skip
+    write_result(tmp_path / "drills" / name, drilled)
+    for number in range(RUNS_MAX + 1):
+        write_day(tmp_path / "drills" / f"20260104T0900{number:02}Z-abcdef", day(line()))
+    assert last_drilled(tmp_path, ["row-a"]).drilled["row-a"].run_id == name
