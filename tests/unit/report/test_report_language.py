@@ -143,5 +143,5 @@ def test_sections_that_must_cite_are_headings_of_ours():
     free |= {"Promises", "Availability", "Error budget", "Recovery", "What follows", "What this rests on"}
     # A matrix is made of results, and each of them names its records.
     free |= {"Times", "Not held", "Skipped", "not as promised", "Faults", "Remediations", "Faults and checks"}
-    free |= {"Problems", "Verified"}
+    free |= {"Problems", "Verified", "Rates", "Looks", "False alarms"}
     assert headings == {*words.CITED_SECTIONS, *free}
