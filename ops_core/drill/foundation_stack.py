@@ -32,6 +32,7 @@ GOOD_DAYS = 90.0
 ACCEPT_S = 0.1
 HANDSHAKE_S = 5.0
 END_S = 10.0
+BLOCK_BYTES = 4096
 FILL_BYTES = 1 << 16
 _TOML = """\
 default_profile = "foundations"
@@ -215,6 +216,12 @@ class DiskStack(Stack[StoreDir]):
         with contextlib.suppress(OSError), (self.disk / "grown.log").open("ab", buffering=0) as file:
             while True:
                 file.write(b"x" * FILL_BYTES)
+
+    def fill_up_to(self, left: float) -> None:
+        """Write until no more than this share of the room is left."""
+        with (self.disk / "grown.log").open("ab", buffering=0) as file:
+            while self.free()[0] > left:
+                file.write(b"x" * BLOCK_BYTES)
 
     def fill_with_files(self) -> None:
         """Make empty files until there can be no more."""

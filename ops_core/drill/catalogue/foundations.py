@@ -63,6 +63,11 @@ def filled(stack: DiskStack, _service: str) -> None:
     stack.fill()
 
 
+def nearly_filled(stack: DiskStack, _service: str) -> None:
+    """Something grows, and a little room is left."""
+    stack.fill_up_to(LITTLE)
+
+
 def filled_with_files(stack: DiskStack, _service: str) -> None:
     """Something leaves files behind until there can be no more."""
     stack.fill_with_files()
@@ -71,6 +76,11 @@ def filled_with_files(stack: DiskStack, _service: str) -> None:
 def no_room(stack: DiskStack, _service: str) -> bool:
     """There is hardly any space."""
     return stack.free()[0] < LITTLE
+
+
+def little_room(stack: DiskStack, _service: str) -> bool:
+    """There is a little space: less than has to be, and far more than a tenth of that."""
+    return LITTLE / 2 < stack.free()[0] <= LITTLE
 
 
 def no_files(stack: DiskStack, _service: str) -> bool:
@@ -194,6 +204,16 @@ FOUNDATIONS: tuple[Fault, ...] = (
         remediation=None,
         do=filled,
         holds=no_room,
+    ),
+    _disk(
+        name="disk-nearly-full",
+        description={
+            "en": "a log grows until a twentieth of the disk is left: nothing fails yet",
+            "ko": "로그가 커져 디스크 여유 공간이 5%만 남음: 아직 장애는 없음",
+        },
+        remediation=None,
+        do=nearly_filled,
+        holds=little_room,
     ),
     _disk(
         name="disk-out-of-files",

@@ -146,12 +146,12 @@ class Fates:
     def by_part(self) -> tuple[Tally, ...]:
         """For checks, rows and remediations, as far as there are mutants of them."""
         parts = ((part, [one for one in self.fates if one.mutant.part is part]) for part in Part)
-        return tuple(_tally(f"{part.value}s", some) for part, some in parts if some)
+        return tuple(_tally(f"{part.value}s", some) for part, some in parts if any(one.asked for one in some))
 
     def by_change(self) -> tuple[Tally, ...]:
         """For each way of weakening, as far as there are such mutants."""
         changes = ((change, [one for one in self.fates if one.mutant.change is change]) for change in Change)
-        return tuple(_tally(change.value, some) for change, some in changes if some)
+        return tuple(_tally(change.value, some) for change, some in changes if any(one.asked for one in some))
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as JSON values."""
