@@ -286,3 +286,11 @@ def test_the_line_says_what_is_known():
     )
     assert left_s(0, 9, 5.0) is None
     assert left_s(3, 9, 30.0) == 60.0
+
+
+def test_what_was_refused_at_the_door_says_how(tmp_path):
+    """No check saw it, and whoever reads the page sees why that is right."""
+    refused = result("forged", refusal="2 requests answered with 401, 401")
+    write_pages(tmp_path, view_of(run(refused)), lang="en")
+    for name in ("matrix.md", "matrix.html"):
+        assert "refused: 2 requests answered with 401, 401" in (tmp_path / name).read_text(encoding="utf-8")
