@@ -19,13 +19,14 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-fuzz setup-examples fuzz demo test drills gameday tampering kills races lint bench dist lock
+.PHONY: help setup setup-fuzz setup-examples fuzz demo test drills gameday healthy tampering kills races lint bench dist lock
 
 help:
 	@echo "make demo    break a real service, find out, decide, roll back, verify, write the postmortem"
 	@echo "make test    run the tests"
 	@echo "make drills  hold every fault of the catalogue, measure what that exercised, weaken the runbook and see it noticed"
 	@echo "make gameday  random faults on one stack for ten minutes (DURATION=1h): none may be lost"
+	@echo "make healthy  look 30 times at what is well (ROUNDS=100), under stress: whatever is found is false"
 	@echo "make kills   kill every act of the control plane before each of its system calls (half an hour)"
 	@echo "make races   many processes for one window, again and again"
 	@echo "make tampering  change things behind the program by the thousand: all found, none effective"
@@ -51,6 +52,10 @@ drills: $(READY)
 # Whatever comes, one fault after the other on one stack. DRILL_SEED=… repeats the plan of one game day.
 gameday: $(READY)
 	@$(BIN)/ops drill --random $(if $(DURATION),--duration $(DURATION)) $(if $(DRILL_SEED),--seed $(DRILL_SEED))
+
+# Every suite looks at stacks in which nothing is broken, with all cores busy and a slow network: four minutes for 30.
+healthy: $(READY)
+	@$(BIN)/ops drill --healthy $(or $(ROUNDS),30) --stress
 
 # Changes behind the program's back by the thousand; CI makes some hundred. OPS_TAMPERING_SEED=… repeats one run.
 tampering: $(READY)
