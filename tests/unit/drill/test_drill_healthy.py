@@ -255,3 +255,19 @@ def test_a_network_that_is_not_slow_is_not_called_slow(monkeypatch):
                 pass
     except NotPermitted:
         pytest.skip(NOT_PERMITTED)
+
+
+def test_the_devices_of_netem_carry_what_is_led_over_them(monkeypatch):
+    """Also where the kernel has no netem: without the delay everything comes back, only too soon."""
+    run = network._run
+    monkeypatch.setattr(network, "_run", lambda name, *words: None if name == "tc" else run(name, *words))
+    try:
+        with (
+            own_network(),
+            socket.create_server((network.HOST, 0)) as near,
+            pytest.raises(NotPermitted, match="it took"),
+            slowed([near.getsockname()[1]], 30_000),
+        ):
+            pass
+    except NotPermitted:
+        pytest.skip(NOT_PERMITTED)
