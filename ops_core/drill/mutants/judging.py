@@ -16,7 +16,7 @@ from ops_core.drill.fault import Fault
 from ops_core.drill.matrix.results import FaultResult, MatrixRun, Status
 from ops_core.drill.mutants.absent import not_held, told_not_asked, with_absent
 from ops_core.drill.mutants.model import Fate, Fates
-from ops_core.drill.mutants.remedies import StepMutant, judge_steps, step_mutants
+from ops_core.drill.mutants.remedies import StepMutant, judge_steps, never_alone, step_mutants
 from ops_core.drill.mutants.replaying import check_files, judge_checks
 from ops_core.drill.mutants.rows import Drilled, RowMutant, judge_rows, row_mutants
 from ops_core.errors import OpsError, RecordError
@@ -79,7 +79,7 @@ def judge_all(
         )
         drilled, unread = drilled_in(run, faults)
         absent = not_held(run, faults)
-        rows, steps = _weakened(run, table, catalogue, base, only_below)
+        rows, steps, untold = _weakened(run, table, catalogue, base, only_below)
         say(f"decision table: {len(rows)} mutants on what {len(drilled)} drills saw")
         fates = [*judged.fates, *judge_rows(table, rows, drilled)]
 
@@ -92,7 +92,7 @@ def judge_all(
                 took_s=round(clock.monotonic() - begun_s, 1),
                 replays=judged.replays,
                 drills=held,
-                not_judged=(*judged.not_judged, *unread, *waiting),
+                not_judged=(*judged.not_judged, *unread, *untold, *waiting),
             )
 
         keep(known((), 0))
@@ -151,12 +151,13 @@ def write_fates(folder: Path, fates: Fates) -> tuple[Path, ...]:
 
 def _weakened(
     run: MatrixRun, table: DecisionTable, catalogue: Catalogue, base: Path, only_below: Path | None
-) -> tuple[list[RowMutant], list[StepMutant]]:
+) -> tuple[list[RowMutant], list[StepMutant], list[str]]:
     rows = row_mutants(table, lambda row: _place(row.where, base))
     steps = step_mutants(run, catalogue, lambda name: _place(catalogue.get(name).where, base))
     return (
         [one for one in rows if is_below(one.row.where, only_below)],
         [one for one in steps if is_below(catalogue.get(one.remediation).where, only_below)],
+        never_alone(run, steps) if only_below is None else [],
     )
 
 

@@ -74,11 +74,12 @@ def step_mutants(run: MatrixRun, catalogue: Catalogue, where: Callable[[str], st
     """
     cured: dict[str, list[tuple[FaultResult, list[str]]]] = {}
     for result in run.of(Status.PASSED):
-        last = result.remedied[-1] if result.remedied else None
-        if last is not None and last.verified and not last.undone and last.name in catalogue.by_name:
-            steps = _steps(run.folder, result, last.name)
+        # An incident tells all steps that were carried out: those of one plan only where there was one.
+        cure = result.remedied[0] if len(result.remedied) == 1 else None
+        if cure is not None and cure.verified and not cure.undone and cure.name in catalogue.by_name:
+            steps = _steps(run.folder, result, cure.name)
             if steps:
-                cured.setdefault(last.name, []).append((result, steps))
+                cured.setdefault(cure.name, []).append((result, steps))
     made = []
     for name, some in sorted(cured.items()):
         longest = max((steps for _, steps in some), key=len)
@@ -104,6 +105,15 @@ def step_mutants(run: MatrixRun, catalogue: Catalogue, where: Callable[[str], st
                 )
             )
     return made
+
+
+def never_alone(run: MatrixRun, mutants: Sequence[StepMutant]) -> list[str]:
+    """Remediations that drills of the run saw work, but none as the whole cure: their steps are not told apart."""
+    worked = {one.name for result in run.of(Status.PASSED) for one in result.remedied if one.verified}
+    return [
+        f"remediation {name}: in every drill another one was begun as well, so nobody knows which steps were its own"
+        for name in sorted(worked - {one.remediation for one in mutants})
+    ]
 
 
 def judge_steps(
@@ -153,7 +163,6 @@ def judge_steps(
                 batch[free.fault] = one
         if not batch:
             break
-        say(f"remediations: {len(batch)} drills, each with a remediation that lacks a step")
         folder = scratch / f"run-{drills}"
         roots = {
             fault: _repository(scratch / f"root-{drills}-{fault}", root, one, catalogue) for fault, one in batch.items()
@@ -165,7 +174,7 @@ def judge_steps(
             command=_command(folder, run.seed, roots, lang),
             jobs=jobs,
             clock=clock,
-            progress=_Silent(),
+            progress=_Counted(say),
             limit_s=DRILL_LIMIT_S,
         )
         for name, one in batch.items():
@@ -186,17 +195,24 @@ def _tried_with(one: StepMutant, faults: Mapping[str, Fault]) -> list[FaultResul
     return [*some[first:], *some[:first]][:TRIES_MAX]
 
 
-class _Silent:
-    """Tells nobody how far a run is."""
+class _Counted:
+    """Tells how many drills of a batch have ended."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._total, self._done = say, 0, 0
 
     def begin(self, total: int, jobs: int) -> None:
         """So many faults are to be held."""
+        self._total = total
+        self._say(f"remediations: {total} drills, {jobs} at once, each with a remediation that lacks a step")
 
     def started(self, fault: str) -> None:
         """A fault is being held."""
 
     def ended(self, result: FaultResult) -> None:
         """A fault has been held."""
+        self._done += 1
+        self._say(f"  {self._done} of {self._total}: {result.fault}")
 
     def tick(self) -> None:
         """Some time has passed."""
@@ -264,7 +280,7 @@ def _command(folder: Path, seed: int, roots: Mapping[str, Path], lang: str) -> C
 
 
 def _steps(folder: Path, result: FaultResult, remediation: str) -> list[str]:
-    """What the plan of the last remediation of a fault did, step by step; nothing where that cannot be read."""
+    """What was done for a fault, step by step; nothing where that cannot be read."""
     for path in sorted((held_folder(folder, result.fault) / "incidents").glob("*/incident.json")):
         try:
             if path.stat().st_size > INCIDENT_MAX_BYTES:

@@ -37,7 +37,7 @@ from ops_core.drill.matrix.results import (
 from ops_core.drill.mutants.absent import not_held, told_not_asked, with_absent
 from ops_core.drill.mutants.judging import write_fates
 from ops_core.drill.mutants.model import Change, Fate, Fates, Mutant, Part
-from ops_core.drill.mutants.remedies import StepMutant, judge_steps, step_mutants
+from ops_core.drill.mutants.remedies import StepMutant, judge_steps, never_alone, step_mutants
 from ops_core.drill.mutants.replaying import CheckFile, judge_checks
 from ops_core.drill.mutants.rows import Drilled, judge_rows, row_mutants
 from ops_core.drill.mutants.source import defines_fixtures, mutants_of
@@ -306,11 +306,17 @@ def test_each_step_of_a_remediation_that_healed_has_a_mutant(tmp_path):
         )
         remedied = Remedied(name="rollback_config", target=CORE, applied=True, verified=not undone, undone=undone)
         results.append(result(name, remedied=(remedied,), recover_s=1.0))
+    # Where another remediation was begun as well, the steps of both are told.
+    both = Remedied(name="halt_rollout", target=CORE, applied=True, verified=True, undone=False)
+    (run_folder / "held" / "two").symlink_to(run_folder / "held" / "bad")
+    results.append(result("two", remedied=(both, results[0].remedied[0]), recover_s=0.5))
     run = MatrixRun(run_id="r", seed=1, results=tuple(results), folder=run_folder)
     catalogue = Catalogue({"rollback_config": Remediation(name="rollback_config", where="r.py:3", planner=len)})
     mutants = step_mutants(run, catalogue, lambda _: "r.py:3")
     assert [one.mutant.was for one in mutants] == ["step 1 of 2: ln -s 1.env now", "step 2 of 2: start"]
     assert [[one.fault for one in mutant.faults] for mutant in mutants] == [["bad"], ["bad"]]
+    (untold,) = never_alone(run, mutants)
+    assert untold.startswith("remediation halt_rollout: in every drill another one")
 
 
 @pytest.mark.slow
