@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ops_core.clock import Clock
@@ -17,7 +19,7 @@ from ops_core.drill.matrix.results import FaultResult, MatrixRun, Status
 from ops_core.drill.mutants.absent import not_held, told_not_asked, with_absent
 from ops_core.drill.mutants.model import Fate, Fates
 from ops_core.drill.mutants.remedies import StepMutant, judge_steps, never_alone, step_mutants
-from ops_core.drill.mutants.replaying import check_files, judge_checks
+from ops_core.drill.mutants.replaying import Judging, check_files, judge_checks
 from ops_core.drill.mutants.rows import Drilled, RowMutant, judge_rows, row_mutants
 from ops_core.errors import OpsError, RecordError
 from ops_core.observation.journal import write_atomically
@@ -68,35 +70,21 @@ def judge_all(
     """
     begun_s = clock.monotonic()
     table, catalogue = table_in_force(settings), load_catalogue(settings)
-
+    rows, steps, untold = _weakened(run, table, catalogue, base, only_below)
     with tempfile.TemporaryDirectory(prefix="ops-mutants-") as made:
         scratch = Path(made)
         # A database server that is not root has to pass through to what a drill starts below.
         scratch.chmod(0o711)
-        files = check_files(root, base)
-        judged = judge_checks(
-            run, files, root=root, scratch=scratch / "checks", jobs=jobs, say=say, only_below=only_below
-        )
-        drilled, unread = drilled_in(run, faults)
-        absent = not_held(run, faults)
-        rows, steps, untold = _weakened(run, table, catalogue, base, only_below)
-        say(f"decision table: {len(rows)} mutants on what {len(drilled)} drills saw")
-        fates = [*judged.fates, *judge_rows(table, rows, drilled)]
+        looks = partial(judge_checks, root=root, scratch=scratch / "checks", jobs=jobs, say=say, only_below=only_below)
+        on_records = _with_rows(run, faults, table, rows, looks(run, check_files(root, base)), say)
+        on_records.not_judged += untold
 
-        def known(healed: Sequence[Fate], held: int) -> Fates:
-            left = len(steps) - len(healed)
-            waiting = (f"{left} of {len(steps)} mutants of remediations: their drills were not held",) if left else ()
-            return Fates(
-                run_id=run.run_id,
-                fates=with_absent((*fates, *healed), absent),
-                took_s=round(clock.monotonic() - begun_s, 1),
-                replays=judged.replays,
-                drills=held,
-                not_judged=(*judged.not_judged, *unread, *untold, *waiting),
-            )
+        def known(healed: Sequence[Fate], drills: int) -> Fates:
+            told = _together(run, on_records, healed, drills=drills, steps=len(steps), absent=not_held(run, faults))
+            return replace(told, took_s=round(clock.monotonic() - begun_s, 1))
 
         keep(known((), 0))
-        healed, held = judge_steps(
+        healed, drills = judge_steps(
             run,
             steps,
             faults,
@@ -107,9 +95,43 @@ def judge_all(
             clock=clock,
             lang=lang,
             say=say,
-            told_so_far=lambda healed, held: keep(known(healed, held)),
+            told_so_far=lambda healed, drills: keep(known(healed, drills)),
         )
-    return known(healed, held)
+    return known(healed, drills)
+
+
+def _with_rows(
+    run: MatrixRun,
+    faults: Mapping[str, Fault],
+    table: DecisionTable,
+    rows: Sequence[RowMutant],
+    checks: Judging,
+    say: Callable[[str], None],
+) -> Judging:
+    """What the records say about checks, and about rows; with what could not be judged of anything."""
+    drilled, unread = drilled_in(run, faults)
+    say(f"decision table: {len(rows)} mutants on what {len(drilled)} drills saw")
+    return Judging(
+        fates=[*checks.fates, *judge_rows(table, rows, drilled)],
+        replays=checks.replays,
+        not_judged=[*checks.not_judged, *unread],
+    )
+
+
+def _together(
+    run: MatrixRun, on_records: Judging, healed: Sequence[Fate], *, drills: int, steps: int, absent: Sequence[Fault]
+) -> Fates:
+    """What is known so far; of `steps` mutants of remediations, those that are not in `healed` were not judged yet."""
+    left = steps - len(healed)
+    waiting = (f"{left} of {steps} mutants of remediations: their drills were not held",) if left else ()
+    return Fates(
+        run_id=run.run_id,
+        fates=with_absent((*on_records.fates, *healed), absent),
+        took_s=0.0,
+        replays=on_records.replays,
+        drills=drills,
+        not_judged=(*on_records.not_judged, *waiting),
+    )
 
 
 def drilled_in(run: MatrixRun, faults: Mapping[str, Fault]) -> tuple[list[Drilled], list[str]]:

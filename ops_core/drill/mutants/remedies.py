@@ -179,10 +179,9 @@ def judge_steps(
         )
         for name, one in batch.items():
             noticed, why = _noticed(folder, name, one)
+            told[one.mutant.id].append(f"{name}: {why}")
             if noticed:
                 killed[one.mutant.id] = Fate(mutant=one.mutant, killed_by=name, how=why)
-            else:
-                told[one.mutant.id].append(f"{name}: {why}")
         certain = [one for one in mutants if one.mutant.id in killed or not known[one.mutant.id]]
         told_so_far([killed.get(one.mutant.id) or _survivor(one, told[one.mutant.id]) for one in certain], drills)
     return [killed.get(one.mutant.id) or _survivor(one, told[one.mutant.id]) for one in mutants], drills
