@@ -53,6 +53,7 @@ SYMPTOMS = {
     "unguarded-release": lambda s: get(s, "/api/health") == 200 and guard(s) == (200, 401, 200),
     "header-renamed": lambda s: get(s, "/api/health") == 200 and guard(s) == (401, 401, 401),
     "silent-release": lambda s: get(s, "/api/health") == 200 and stream_says(s) == b"",
+    "stream-refused": lambda s: get(s, "/api/health") == 200 and stream_says(s) is None,
     "slow-release": lambda s: took(lambda: get(s, "/api/health")) > 1.0 and guard(s) == (401, 401, 200),
     "secret-missing-half-undone": lambda s: guard(s) == (200, 200, 200) and s.layout.versions_good("core"),
     "wrong-secret-half-undone": lambda s: guard(s) == (401, 401, 401) and s.layout.versions_good("core"),
