@@ -178,7 +178,7 @@ def judge_steps(
             limit_s=DRILL_LIMIT_S,
         )
         for name, one in batch.items():
-            noticed, why = _noticed(folder, name, one)
+            noticed, why = noticed_by(folder, name, one)
             told[one.mutant.id].append(f"{name}: {why}")
             if noticed:
                 killed[one.mutant.id] = Fate(mutant=one.mutant, killed_by=name, how=why)
@@ -222,7 +222,7 @@ def _survivor(one: StepMutant, told: Sequence[str]) -> Fate:
     return Fate(mutant=one.mutant, how=why)
 
 
-def _noticed(folder: Path, fault: str, one: StepMutant) -> tuple[bool, str]:
+def noticed_by(folder: Path, fault: str, one: StepMutant) -> tuple[bool, str]:
     """Whether a drill did not go as promised, and how it went."""
     try:
         result = read_result(result_path(folder, fault))
@@ -235,7 +235,9 @@ def _noticed(folder: Path, fault: str, one: StepMutant) -> tuple[bool, str]:
             return False, "it was drilled with every step: this stack does not take a repository's remediations"
         last = next((done for done in reversed(result.remedied) if done.name == one.remediation), None)
         return False, f"it ended {result.state}" + (", verified" if last is not None and last.verified else "")
-    return False, f"it could not be drilled: {result.reason}"
+    # What lacks its only step is no plan, and whoever wants to carry it out is told so.
+    refused = f"plan {one.remediation!r}" in result.reason
+    return refused, f"it could not be {'planned' if refused else 'drilled'}: {result.reason}"
 
 
 def _repository(place: Path, root: Path | None, one: StepMutant, catalogue: Catalogue) -> Path:

@@ -37,7 +37,7 @@ from ops_core.drill.matrix.results import (
 from ops_core.drill.mutants.absent import not_held, told_not_asked, with_absent
 from ops_core.drill.mutants.judging import write_fates
 from ops_core.drill.mutants.model import Change, Fate, Fates, Mutant, Part
-from ops_core.drill.mutants.remedies import StepMutant, judge_steps, never_alone, step_mutants
+from ops_core.drill.mutants.remedies import StepMutant, judge_steps, never_alone, noticed_by, step_mutants
 from ops_core.drill.mutants.replaying import CheckFile, judge_checks
 from ops_core.drill.mutants.rows import Drilled, judge_rows, row_mutants
 from ops_core.drill.mutants.source import defines_fixtures, mutants_of
@@ -317,6 +317,18 @@ def test_each_step_of_a_remediation_that_healed_has_a_mutant(tmp_path):
     assert [[one.fault for one in mutant.faults] for mutant in mutants] == [["bad"], ["bad"]]
     (untold,) = never_alone(run, mutants)
     assert untold.startswith("remediation halt_rollout: in every drill another one")
+
+
+def test_plan_that_is_refused_is_noticed_and_a_mishap_is_not(tmp_path):
+    """A plan without a step cannot be carried out, which is told; a drill that failed otherwise has shown nothing."""
+    mutant = replace(MUTANT, part=Part.REMEDIATION, name="rollback_schema")
+    one = StepMutant(mutant=mutant, remediation="rollback_schema", number=0, of=1, faults=())
+    why = "steps has to be a tuple of 1 to 20 steps (plan 'rollback_schema' for 'ingest')"
+    write_result(tmp_path, result("bad", status="error", reason=why))
+    write_result(tmp_path, result("worse", status="error", reason="the stack does not start"))
+    assert noticed_by(tmp_path, "bad", one) == (True, f"it could not be planned: {why}")
+    assert noticed_by(tmp_path, "worse", one) == (False, "it could not be drilled: the stack does not start")
+    assert not noticed_by(tmp_path, "never", one)[0]
 
 
 @pytest.mark.slow
