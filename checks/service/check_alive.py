@@ -23,6 +23,8 @@ def check_service_is_ready(ready: ReadyEvidence) -> None:
 @finding("ready.degraded")
 def check_service_is_not_degraded(ready: ReadyEvidence, allow_ready_degraded: bool) -> None:
     """The service does not have to work with less, unless that is allowed at the moment (--allow-ready-degraded)."""
+    if ready.answer.status is None:
+        raise CannotLook(f"there was no answer that could say so: {ready.answer.explain()}")
     assert allow_ready_degraded or not ready.degraded, ready.explain()
 
 

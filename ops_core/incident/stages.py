@@ -180,7 +180,7 @@ class Stages:
     def verify(self, incident: Incident, history: History, attempt: Attempt) -> None:
         """Ask the checks that found the trouble again, until they are good or the time is over."""
         asked = self._asked(history, attempt)
-        if not asked.nodeids:
+        if asked.nothing:
             data = {"attempt": attempt.number, "good": True, "codes": [], "polls": 0}
             self.incidents.append(incident.id, Kind.VERIFIED, data)
             return
@@ -191,6 +191,8 @@ class Stages:
         polls, waits = 0, False
         while launched is None or launched.observation.verdict is not Verdict.HEALTHY:
             if launched is not None and not waits and asked.helped(launched.observation):
+                if asked.known is not None:
+                    break
                 until, waits = min(until, self.clock.monotonic() + DEPENDENTS_S), True
             if polls and self.clock.monotonic() >= until:
                 break

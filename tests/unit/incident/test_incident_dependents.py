@@ -123,9 +123,46 @@ def test_what_a_remediation_is_asked_about():
     assert asked.others == (nodeid("health.not_ok", "web"),)
     assert asked_again(seen, DECISION, "db", ("health.slow",)).own == (nodeid("process.not_running", "db"),)
     assert asked_again(seen, DECISION, "web", ()) == Asked(own=(nodeid("health.not_ok", "web"),))
-    assert asked_again(seen, DECISION, "web", ("health.not_ok",)).nodeids == ()
+    assert asked_again(seen, DECISION, "web", ("health.not_ok",)) == Asked(
+        own=(), target="web", known=frozenset({"health.not_ok", "guard.open"})
+    )
     assert codes_of(DECISION, "db") == ("process.not_running", "health.slow")
     assert codes_of(DECISION, "web") == ("health.not_ok",)
+
+
+@pytest.mark.parametrize("how", [Judged.BAD, Judged.UNKNOWN])
+def test_what_answers_nothing_that_was_found_has_to_make_nothing_worse(world, how):
+    """All that was found stays on purpose: what was good about the target has to be good still, others do not matter."""
+    asked = asked_again(
+        look(bad=[("health.not_ok", "web"), ("guard.open", "web")]), DECISION, "web", ("health.not_ok",)
+    )
+    before = [("health.not_ok", "web", how), ("guard.open", "web", how), ("process.not_running", "db", how)]
+
+    def seen(*judged):
+        return observation_of(world.settings, "observe", judged, SystemClock(), {})
+
+    assert asked.nodeids == ()
+    assert asked.helped(seen(*before, ("process.not_running", "web", Judged.GOOD)))
+    assert not asked.helped(seen(*before, ("process.not_running", "web", how)))
+
+
+@pytest.mark.parametrize(("after", "good"), [(Judged.GOOD, True), (Judged.BAD, False)])
+def test_a_mode_that_is_entered_is_looked_at(world, after, good):
+    """What was found stays on purpose, but what runs has to run on: else the mode is taken back."""
+    (world.root / "remediations").mkdir()
+    (world.root / "remediations" / "decisions.toml").write_text(ROWS)
+    world.change_target(start_argv=("false",))
+    down, left = ("process.not_running", "db", Judged.BAD), ("ready.degraded", "web", Judged.BAD)
+    running = ("health.not_ok", "web", Judged.GOOD)
+    away = [down, left, running]
+    # Found; the database is restarted in vain, its dependent put into the mode, and then it is so for as long as anybody looks.
+    world.script = [away, *[[down, left, ("health.not_ok", "web", after)]] * 100]
+    world.crash("db")
+    outcome = world.run()
+    events = world.incidents.events(outcome.incident_id)
+    number = next(e.data["attempt"] for e in events if e.kind == "planned" and e.data["target"] == "web")
+    assert [e.data["good"] for e in events if e.kind == "verified" and e.data["attempt"] == number] == [good]
+    assert ("undone" in [e.kind for e in events if e.data.get("attempt") == number]) is not good
 
 
 @pytest.mark.parametrize("how", [Judged.BAD, Judged.UNKNOWN])
