@@ -7,7 +7,10 @@ import os
 import random
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TypeVar
 
@@ -58,6 +61,20 @@ def project_files() -> list[Path]:
     else:
         found = [path for path in ROOT.rglob("*") if not _DERIVED.intersection(path.relative_to(ROOT).parts)]
     return sorted({path for path in found if path.is_file()})
+
+
+@contextmanager
+def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+    """An HTTP server of this process that answers until the block ends; its port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def eventually(condition: Callable[[], bool], what: str, limit_s: float = 30.0) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
-from ops_core.cli.drill_matrix import SEEDS, columns_of, writer_of
+from ops_core.cli.drill_matrix import SEEDS
+from ops_core.cli.drill_telling import columns_of, ended_by, writer_of
 from ops_core.cli.gate import span_s
 from ops_core.cli.options import clock
 from ops_core.cli.output import counted, look_for, note, say, say_json, shown
+from ops_core.content import own_templates
 from ops_core.errors import EXIT_DONE, EXIT_FAILED, EXIT_FINDINGS
 
 if TYPE_CHECKING:
@@ -65,12 +64,11 @@ def hold_gameday(*, duration: str | None, seed: int | None, reports: Path, lang:
     told(f"game day {begun.folder.name}, seed {begun.seed}: {counted(len(begun.catalogue), 'fault')} to draw from")
     teller = DayTeller(writer_of(json=json), clock(), columns_of(json=json))
     try:
-        with ended_once():
+        with ended_by(signal.SIGINT, signal.SIGTERM, once=True):
             day = running.hold_day(begun, faults, root=root, clock=clock(), progress=teller, lang=lang)
     finally:
         teller.close()
-    templates = root / "templates" if root is not None and (root / "templates").is_dir() else None
-    files = pages.write_pages(begun.folder, day, lang=lang, templates=templates)
+    files = pages.write_pages(begun.folder, day, lang=lang, templates=own_templates(root))
     if json:
         say_json({**day.to_json(), "problems": list(day.problems), "files": [str(path) for path in files]})
     else:
@@ -119,23 +117,3 @@ def _exit_code(day: GameDay) -> int:
     if day.outcome is Outcome.NONE_LOST:
         return EXIT_DONE
     return EXIT_FAILED if day.outcome is Outcome.UNFINISHED and not day.figures.lost else EXIT_FINDINGS
-
-
-@contextmanager
-def ended_once() -> Iterator[None]:
-    """Whoever asks us to end is heard once, by Ctrl-C or otherwise: what is being put back is not to be interrupted."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in numbers}
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        for number in numbers:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    for number in numbers:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

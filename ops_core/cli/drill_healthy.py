@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops_core.cli.drill_gameday import ended_once
-from ops_core.cli.drill_matrix import columns_of, writer_of
+from ops_core.cli.drill_telling import columns_of, ended_by, writer_of
 from ops_core.cli.options import clock
 from ops_core.cli.output import counted, look_for, note, say, say_json, shown
+from ops_core.content import own_templates
 from ops_core.errors import EXIT_DONE, EXIT_FAILED, EXIT_FINDINGS
 
 if TYPE_CHECKING:
@@ -55,14 +56,13 @@ def hold_healthy(
     told(f"healthy rounds {begun.run_id}: {counted(rounds, 'look')} of each suite{under}")
     teller = RoundsTeller(writer_of(json=json), clock(), columns_of(json=json))
     try:
-        with ended_once():
+        with ended_by(signal.SIGINT, signal.SIGTERM, once=True):
             held = running.hold_rounds(
                 folder, begun, PLACES if places is None else places, root=root, clock=clock(), progress=teller
             )
     finally:
         teller.close()
-    templates = root / "templates" if root is not None and (root / "templates").is_dir() else None
-    files = pages.write_pages(folder, held, lang=lang, templates=templates)
+    files = pages.write_pages(folder, held, lang=lang, templates=own_templates(root))
     if json:
         say_json({**held.to_json(), "files": [str(path) for path in files]})
     else:

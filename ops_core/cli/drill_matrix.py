@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import signal
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
+from ops_core.cli.drill_telling import columns_of, ended_by, writer_of
 from ops_core.cli.options import clock
 from ops_core.cli.output import counted, look_for, note, say, say_json, shown
+from ops_core.content import own_templates
 from ops_core.errors import EXIT_DONE, EXIT_FAILED, EXIT_FINDINGS, UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +55,7 @@ def hold_matrix(wanted: Wanted, *, reports: Path, lang: str, json: bool) -> int:
     told(f"matrix {begun.head.run_id}, seed {begun.head.seed}: {counted(len(begun.head.faults), 'fault')}")
     interrupted = None
     try:
-        with ended_by_sigterm():
+        with ended_by(signal.SIGTERM):
             running.hold_all(
                 begun,
                 faults,
@@ -72,8 +70,7 @@ def hold_matrix(wanted: Wanted, *, reports: Path, lang: str, json: bool) -> int:
         teller.close()
     run = load_run(begun.folder)
     view = grid.view_of(run)
-    templates = root / "templates" if root is not None and (root / "templates").is_dir() else None
-    files = pages.write_pages(begun.folder, view, lang=lang, templates=templates)
+    files = pages.write_pages(begun.folder, view, lang=lang, templates=own_templates(root))
     if interrupted is not None:
         note(f"what came until then is in {shown(begun.folder)}; go on with: ops drill --matrix --resume {run.run_id}")
         raise interrupted
@@ -162,38 +159,3 @@ def _exit_code(view: MatrixView, *, strict: bool) -> int:
         return EXIT_FAILED
     short = view.figures.outcome == Outcome.NOT_AS_PROMISED or (strict and not view.figures.complete)
     return EXIT_FINDINGS if short else EXIT_DONE
-
-
-def writer_of(*, json: bool) -> Callable[[str], None]:
-    """Writes progress where it is not the answer, and shows it at once."""
-    stream = sys.stderr if json else sys.stdout
-
-    def write(text: str) -> None:
-        stream.write(text)
-        stream.flush()
-
-    return write
-
-
-def columns_of(*, json: bool) -> int:
-    """The columns of the terminal that shows the progress; 0 where nobody looks at one."""
-    import os
-    import shutil
-
-    stream = sys.stderr if json else sys.stdout
-    looked_at = stream.isatty() and os.environ.get("TERM") != "dumb"
-    return shutil.get_terminal_size((80, 24)).columns if looked_at else 0
-
-
-@contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """Whoever asks us to end is heard as Ctrl-C is: everything that was started ends first."""
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

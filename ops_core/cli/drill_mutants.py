@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ops_core.cli.drill_coverage import root_with_parts, settings_for
-from ops_core.cli.drill_matrix import ended_by_sigterm
+from ops_core.cli.drill_telling import ended_by
 from ops_core.cli.options import clock
 from ops_core.cli.output import note, say, say_fitted, say_json, say_table, shown
 from ops_core.errors import EXIT_DONE, EXIT_FINDINGS
@@ -51,7 +52,7 @@ def kill_mutants(
         kept[:] = write_fates(folder, so_far)
 
     try:
-        with ended_by_sigterm():
+        with ended_by(signal.SIGTERM):
             fates = judge_all(
                 load_run(folder),
                 settings_for(root),

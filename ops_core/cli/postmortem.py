@@ -12,6 +12,7 @@ from ops_core.cli.estop import plane_of
 from ops_core.cli.options import ConfigOption, JsonOption, LangOption, ProfileOption, clock, language_of, settings_of
 from ops_core.cli.output import note, say, say_json
 from ops_core.config import Settings
+from ops_core.content import own_templates
 from ops_core.errors import OpsError, RecordError, UsageError
 
 DOCUMENTS = ("postmortem", "incident", "issue")
@@ -45,10 +46,7 @@ def postmortem(
     settings = settings_of(config, profile)
     language = language_of(settings, lang)
     view = _view(settings, incident, language)
-    templates = settings.root / "templates"
-    text = render_incident(
-        view, f"{document}.md.j2", lang=language, templates=templates if templates.is_dir() else None
-    )
+    text = render_incident(view, f"{document}.md.j2", lang=language, templates=own_templates(settings.root))
     if output is not None:
         try:
             write_atomically(output.absolute(), text)

@@ -10,6 +10,7 @@ from ops_core.cli.estop import plane_of
 from ops_core.cli.metrics import AtOption
 from ops_core.cli.options import ConfigOption, JsonOption, LangOption, ProfileOption, clock, language_of, settings_of
 from ops_core.cli.output import say, say_json, shown
+from ops_core.content import own_templates
 from ops_core.errors import EXIT_DONE
 
 WriteOption = Annotated[bool, typer.Option("--write", help="Write it to reports/slo/, with its pictures.")]
@@ -50,7 +51,7 @@ def monthly(
 def _report(
     period: str, at: str | None, *, write: bool, config: str | None, profile: str | None, lang: str | None, json: bool
 ) -> int:
-    from ops_core.slo.documents import TEMPLATES, documents, own_templates, write_documents
+    from ops_core.slo.documents import TEMPLATES, documents, write_documents
     from ops_core.slo.figures import figures
     from ops_core.slo.periods import period_from
 
@@ -59,7 +60,7 @@ def _report(
     wanted = period_from(period, at, clock().now(), settings.slo.zone)
     found = figures(settings, plane_of(settings), clock(), wanted)
     files = write_documents(settings, found, language) if write else ()
-    text = documents(found, language, own_templates(settings))[TEMPLATES[wanted.kind].removesuffix(".j2")]
+    text = documents(found, language, own_templates(settings.root))[TEMPLATES[wanted.kind].removesuffix(".j2")]
     if json:
         say_json({**found.to_json(), "lang": language, "text": text, "files": [str(path) for path in files]})
     elif write:

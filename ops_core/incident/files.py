@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ops_core.config import Settings
-from ops_core.content import content_dir
+from ops_core.content import own_templates
 from ops_core.errors import OpsError
-from ops_core.observation.journal import write_atomically
+from ops_core.observation.journal import write_together
 from ops_core.report.model import IncidentView
 from ops_core.report.render import (
     INCIDENT,
@@ -49,13 +49,7 @@ def write_reports(settings: Settings, view: IncidentView, lang: str, say: Callab
         "postmortem.md": _rendered(settings, view, POSTMORTEM, lang, say),
         "incident.json": json.dumps(view.to_json(), ensure_ascii=False, indent=2) + "\n",
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            write_atomically(folder / name, text)
-    except OSError as error:
-        raise OpsError(f"the reports cannot be written: {error.strerror}", where=str(folder)) from None
-    return tuple(folder / name for name in texts)
+    return write_together(folder, texts, "the reports")
 
 
 def log_line(settings: Settings, view: IncidentView, lang: str, say: Callable[[str], None]) -> bool:
@@ -108,8 +102,8 @@ def _rendered(settings: Settings, view: IncidentView, name: str, lang: str, say:
 
 
 def _by_own(settings: Settings, render: Callable[[Path | None], str], say: Callable[[str], None]) -> str:
-    own = settings.root / "templates"
-    if own.is_dir() and own.resolve() != (content_dir() / "templates").resolve():
+    own = own_templates(settings.root)
+    if own is not None:
         try:
             return render(own)
         except TemplateBroken as error:

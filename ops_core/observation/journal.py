@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ops_core.errors import OpsError
 from ops_core.evidence import EvidenceRecord
 from ops_core.observation.record import json_safe
 
@@ -75,3 +77,20 @@ def write_atomically(path: Path, text: str) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_together(folder: Path, texts: Mapping[str, str], what: str) -> tuple[Path, ...]:
+    """Write texts into a folder, each under its name and as `write_atomically` does; `what` they are, for people.
+
+    Returns:
+        Their paths.
+
+    Raises:
+        OpsError: one cannot be written.
+    """
+    try:
+        for name, text in texts.items():
+            write_atomically(folder / name, text)
+    except OSError as error:
+        raise OpsError(f"{what} cannot be written: {error.strerror}", where=str(folder)) from None
+    return tuple(folder / name for name in texts)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ops_core.config import Settings
+from ops_core.content import own_templates
 from ops_core.control import schema
 from ops_core.control.service import ControlPlane
 from ops_core.control.store import Transaction
@@ -132,5 +133,4 @@ def _cited(timeline: list[dict[str, Any]], prefix: str) -> list[str]:
 def _render(settings: Settings, view: dict[str, Any], lang: str) -> str:
     from ops_core.report.render import render
 
-    templates = settings.root / "templates"
-    return render(TEMPLATE, {"view": view}, lang=lang, templates=templates if templates.is_dir() else None)
+    return render(TEMPLATE, {"view": view}, lang=lang, templates=own_templates(settings.root))

@@ -14,10 +14,9 @@ from zoneinfo import ZoneInfo
 
 from ops_core.clock import isoformat
 from ops_core.config import Settings
-from ops_core.content import content_dir
+from ops_core.content import own_templates
 from ops_core.control.model.calendar import read_zone
-from ops_core.errors import OpsError
-from ops_core.observation.journal import write_atomically
+from ops_core.observation.journal import write_together
 from ops_core.report.charts import Bar, Cell, Series, Strip, availability_chart, budget_chart, recovery_chart
 from ops_core.report.render import render
 from ops_core.slo.availability import BudgetState, Verdict, rates
@@ -84,24 +83,13 @@ def write_documents(settings: Settings, found: Figures, lang: str) -> tuple[Path
         TemplateBroken: a template of the user's cannot be followed.
     """
     folder = folder_of(settings, found.period)
-    texts = documents(found, lang, own_templates(settings))
-    try:
-        for name, text in texts.items():
-            write_atomically(folder / name, text)
-    except OSError as error:
-        raise OpsError(f"the report cannot be written: {error.strerror}", where=str(folder)) from None
-    return tuple(folder / name for name in texts)
+    texts = documents(found, lang, own_templates(settings.root))
+    return write_together(folder, texts, "the report")
 
 
 def folder_of(settings: Settings, period: Period) -> Path:
     """Where the report of a period lies."""
     return settings.reports_dir / "slo" / period.key
-
-
-def own_templates(settings: Settings) -> Path | None:
-    """The user's own folder of templates, where there is one."""
-    own = settings.root / "templates"
-    return own if own.is_dir() and own.resolve() != (content_dir() / "templates").resolve() else None
 
 
 def view_of(found: Figures) -> dict[str, Any]:

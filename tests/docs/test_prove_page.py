@@ -8,12 +8,13 @@ import re
 import shlex
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+
+from tests.support import served
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "prove-your-own-runbook.md").read_text(encoding="utf-8")
 BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
@@ -42,15 +43,8 @@ class OneThoughtLeft(BaseHTTPRequestHandler):
 @pytest.fixture
 def service() -> Iterator[str]:
     """Its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), OneThoughtLeft)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(OneThoughtLeft) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 class Reader:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ops_core.clock import Clock
 from ops_core.drill.gameday.results import Fate, Injected
-from ops_core.drill.matrix.progress import NAME_COLUMNS, Rewritten
+from ops_core.drill.matrix.progress import NAME_COLUMNS, Rewritten, times_told
 from ops_core.report.language import SOURCE, translator
 from ops_core.report.text import duration, visible
 
@@ -59,14 +59,10 @@ class DayTeller:
 def told(line: Injected) -> str:
     """What became of one fault, on a line."""
     head = f"{line.number:>4}  {line.fault:<{NAME_COLUMNS}}  {line.fate:<{FATE_COLUMNS}}"
-    times = [
-        f"{name} {seconds:.1f} s"
-        for name, seconds in (("detected", line.detect_s), ("recovered", line.recover_s))
-        if seconds is not None
-    ]
     if line.why or line.problems:
         return visible(f"{head}  {'; '.join(part for part in (line.why, *line.problems) if part)}")
-    return visible(f"{head}  {', '.join(times)}  {', '.join(line.remedied) or 'a person acts'}")
+    times = times_told(line.detect_s, line.recover_s)
+    return visible(f"{head}  {times}  {', '.join(line.remedied) or 'a person acts'}")
 
 
 def progress_line(passed_s: float, duration_s: int, fates: list[str], fault: str) -> str:

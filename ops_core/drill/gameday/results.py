@@ -6,7 +6,6 @@ or whose incident neither recovered nor was escalated, is lost: nobody would hav
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ from typing import Any
 
 from ops_core.drill.fault import ESCALATED, RECOVERED
 from ops_core.drill.matrix.grid import Times, times_of
+from ops_core.drill.matrix.results import json_text, read_json
 from ops_core.errors import RecordError
 from ops_core.observation.journal import write_atomically
 from ops_core.report.strict import decode, encode
@@ -249,7 +249,7 @@ def write_day(folder: Path, day: GameDay) -> Path:
         OSError: it cannot be written.
     """
     path = folder / JSON_FILE
-    write_atomically(path, json.dumps(day.to_json(), ensure_ascii=False, indent=1) + "\n")
+    write_atomically(path, json_text(day.to_json()))
     return path
 
 
@@ -259,12 +259,4 @@ def read_day(path: Path) -> GameDay:
     Raises:
         RecordError: there is none, or it is damaged.
     """
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-        value: object = json.loads(raw)
-    except OSError as error:
-        raise RecordError(f"it cannot be read: {error.strerror}", where=str(path)) from None
-    except (ValueError, RecursionError):
-        raise RecordError("it is not JSON", where=str(path)) from None
-    return GameDay.from_json(value, str(path))
+    return GameDay.from_json(read_json(path, MAX_BYTES), str(path))

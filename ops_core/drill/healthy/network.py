@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from ops_core.drill.host import LEASH
 from ops_core.drill.ports import HOST
+from ops_core.drill.servers import leashed
 from ops_core.errors import OpsError
 
 # 200 ms are added to a round trip: half of it each way.
@@ -163,8 +163,8 @@ def _by_program(one_way_ms: float) -> Iterator[str]:
 @contextmanager
 def tied(argv: list[str], pass_fds: tuple[int, ...] = ()) -> Iterator[subprocess.Popen[bytes]]:
     """A Python program that ends with this block, and with this process, whatever ends it."""
-    leashed = [sys.executable, "-P", str(LEASH), "run", "", sys.executable, "-P", *argv]
-    process = subprocess.Popen(leashed, stdin=subprocess.PIPE, env={}, pass_fds=pass_fds)
+    program = leashed("", (sys.executable, "-P", *argv))
+    process = subprocess.Popen(program, stdin=subprocess.PIPE, env={}, pass_fds=pass_fds)
     try:
         yield process
     finally:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ops_core.drill.healthy.results import JSON_FILE, Healthy
-from ops_core.errors import OpsError
-from ops_core.observation.journal import write_atomically
+from ops_core.observation.journal import write_together
 from ops_core.report.render import render
 
 MARKDOWN_FILE = "healthy.md"
@@ -27,8 +26,4 @@ def write_pages(folder: Path, rounds: Healthy, *, lang: str, templates: Path | N
         OpsError: the file cannot be written.
     """
     text = render(MARKDOWN, {"run": rounds.to_json()}, lang=lang, templates=templates)
-    try:
-        write_atomically(folder / MARKDOWN_FILE, text)
-    except OSError as error:
-        raise OpsError(f"the page cannot be written: {error.strerror}", where=str(folder)) from None
-    return folder / MARKDOWN_FILE, folder / JSON_FILE
+    return (*write_together(folder, {MARKDOWN_FILE: text}, "the page"), folder / JSON_FILE)

@@ -5,7 +5,6 @@ It is written anew after each look, so that what was seen outlives whoever ends 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +13,7 @@ from typing import Any
 
 from ops_core.drill.healthy.network import Slowness
 from ops_core.drill.healthy.rates import CONFIDENCE, at_most
+from ops_core.drill.matrix.results import json_text, read_json
 from ops_core.errors import OpsError, RecordError
 from ops_core.observation.journal import write_atomically
 from ops_core.observation.record import Observation
@@ -247,7 +247,7 @@ def write_healthy(folder: Path, rounds: Healthy) -> Path:
     path = folder / JSON_FILE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(rounds.to_json(), ensure_ascii=False, indent=1) + "\n")
+        write_atomically(path, json_text(rounds.to_json()))
     except OSError as error:
         raise OpsError(f"the rounds cannot be recorded: {error.strerror}", where=str(folder)) from None
     return path
@@ -259,13 +259,7 @@ def read_healthy(path: Path) -> Healthy:
     Raises:
         RecordError: there are none, or they are damaged.
     """
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise RecordError("it is too large to be rounds", where=str(path))
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise RecordError(f"the rounds cannot be read: {error}", where=str(path)) from None
-    return Healthy.from_json(value, str(path))
+    return Healthy.from_json(read_json(path, MAX_BYTES), str(path))
 
 
 def _rate(suite: str, check: str, looks: Iterable[Look]) -> Rate:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from ops_core.drill.matrix.grid import MatrixView
-from ops_core.errors import OpsError
-from ops_core.observation.journal import write_atomically
+from ops_core.drill.matrix.results import json_text
+from ops_core.observation.journal import write_together
 from ops_core.report.page import render_page
 from ops_core.report.render import render
 
@@ -32,13 +31,8 @@ def write_pages(folder: Path, view: MatrixView, *, lang: str, templates: Path | 
         OpsError: a file cannot be written.
     """
     texts = {
-        JSON_FILE: json.dumps(view.to_json(), ensure_ascii=False, indent=1) + "\n",
+        JSON_FILE: json_text(view.to_json()),
         MARKDOWN_FILE: render(MARKDOWN, {"view": view}, lang=lang, templates=templates),
         PAGE_FILE: render_page(PAGE, {"view": view}, lang=lang, templates=templates),
     }
-    try:
-        for name, text in texts.items():
-            write_atomically(folder / name, text)
-    except OSError as error:
-        raise OpsError(f"the matrix cannot be written: {error.strerror}", where=str(folder)) from None
-    return tuple(folder / name for name in texts)
+    return write_together(folder, texts, "the matrix")

@@ -99,13 +99,9 @@ class Teller:
     def _told(self, result: FaultResult) -> str:
         number = f"{self._done:>{len(str(self._total))}}/{self._total}"
         head = f"{number}  {result.fault:<{NAME_COLUMNS}}  {WORDS[Status(result.status)]}"
-        times = [
-            f"{name} {seconds:.1f} s"
-            for name, seconds in (("detected", result.detect_s), ("recovered", result.recover_s))
-            if seconds is not None
-        ]
         why = [part for part in (result.reason, *result.problems) if part]
-        return visible("  ".join([head, ", ".join(times) if not why else "; ".join(why)]).rstrip())
+        told = "; ".join(why) if why else times_told(result.detect_s, result.recover_s)
+        return visible(f"{head}  {told}".rstrip())
 
     def _redraw(self) -> None:
         line = progress_line(
@@ -126,6 +122,12 @@ def progress_line(*, done: int, total: int, bad: int, running: list[str], left_s
     if left_s is not None:
         parts.append(f"about {rough(left_s)} left")
     return ", ".join(parts) + (f": {', '.join(running)}" if running else "")
+
+
+def times_told(detect_s: float | None, recover_s: float | None) -> str:
+    """`detected 1.2 s, recovered 6.7 s`, as far as it is known."""
+    times = (("detected", detect_s), ("recovered", recover_s))
+    return ", ".join(f"{name} {seconds:.1f} s" for name, seconds in times if seconds is not None)
 
 
 def left_s(done: int, total: int, taken_s: float) -> float | None:

@@ -237,7 +237,7 @@ def write_head(folder: Path, head: RunHead) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    write_atomically(folder / RUN_FILE, _text(encode(head)))
+    write_atomically(folder / RUN_FILE, json_text(encode(head)))
 
 
 def write_result(folder: Path, result: FaultResult) -> Path:
@@ -247,7 +247,7 @@ def write_result(folder: Path, result: FaultResult) -> Path:
         OSError: it cannot be written.
     """
     path = result_path(folder, result.fault)
-    write_atomically(path, _text(result.to_json()))
+    write_atomically(path, json_text(result.to_json()))
     return path
 
 
@@ -258,7 +258,7 @@ def read_head(folder: Path) -> RunHead:
         RecordError: there is no such file, or it is damaged.
     """
     path = folder / RUN_FILE
-    head = decode(RunHead, _read(path), str(path))
+    head = decode(RunHead, read_json(path), str(path))
     _one_of(head.schema, (RUN_SCHEMA,), f"{path}.schema")
     if head.run_id != folder.name:
         raise RecordError(f"the run is {ascii(head.run_id)[:60]}, not {folder.name}", where=str(path))
@@ -274,7 +274,7 @@ def read_result(path: Path) -> FaultResult:
     Raises:
         RecordError: there is no such file, it is damaged, or it is about another fault than its name says.
     """
-    result = FaultResult.from_json(_read(path), str(path))
+    result = FaultResult.from_json(read_json(path), str(path))
     if f"{result.fault}.json" != path.name:
         raise RecordError(f"the file is about the fault {result.fault}", where=str(path))
     return result
@@ -351,14 +351,19 @@ def _result_paths(folder: Path) -> Iterator[Path]:
     yield from paths
 
 
-def _read(path: Path) -> object:
+def read_json(path: Path, max_bytes: int = RESULT_MAX_BYTES) -> object:
+    """The JSON value that a drill wrote down.
+
+    Raises:
+        RecordError: there is none, it is larger than `max_bytes`, or it is not JSON.
+    """
     try:
         with path.open("rb") as file:
-            raw = file.read(RESULT_MAX_BYTES + 1)
+            raw = file.read(max_bytes + 1)
     except OSError as error:
         raise RecordError(f"it cannot be read: {error.strerror}", where=str(path)) from None
-    if len(raw) > RESULT_MAX_BYTES:
-        raise RecordError(f"it is larger than {RESULT_MAX_BYTES} bytes", where=str(path))
+    if len(raw) > max_bytes:
+        raise RecordError(f"it is larger than {max_bytes} bytes", where=str(path))
     try:
         value: object = json.loads(raw)
     except (ValueError, RecursionError):
@@ -371,5 +376,6 @@ def _one_of(value: str, allowed: tuple[str, ...], where: str) -> None:
         raise RecordError(f"unknown value {ascii(value)[:60]}", where=where, allowed=", ".join(allowed))
 
 
-def _text(value: object) -> str:
+def json_text(value: object) -> str:
+    """What a drill writes down of a JSON value."""
     return json.dumps(value, ensure_ascii=False, indent=1) + "\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -15,14 +14,14 @@ from ops_core.decision.inforce import table_in_force
 from ops_core.decision.table import DecisionTable
 from ops_core.drill.coverage.claims import is_below
 from ops_core.drill.fault import Fault
-from ops_core.drill.matrix.results import FaultResult, MatrixRun, Status
+from ops_core.drill.matrix.results import FaultResult, MatrixRun, Status, json_text
 from ops_core.drill.mutants.absent import not_held, told_not_asked, with_absent
 from ops_core.drill.mutants.model import Fate, Fates
 from ops_core.drill.mutants.remedies import StepMutant, judge_steps, never_alone, step_mutants
 from ops_core.drill.mutants.replaying import Judging, check_files, judge_checks
 from ops_core.drill.mutants.rows import Drilled, RowMutant, judge_rows, row_mutants
-from ops_core.errors import OpsError, RecordError
-from ops_core.observation.journal import write_atomically
+from ops_core.errors import RecordError
+from ops_core.observation.journal import write_together
 from ops_core.observation.record import Observation, read_observation
 from ops_core.remediation.catalogue import Catalogue, load_catalogue
 
@@ -160,15 +159,10 @@ def write_fates(folder: Path, fates: Fates) -> tuple[Path, ...]:
         OpsError: a file cannot be written.
     """
     texts = {
-        JSON_FILE: json.dumps(fates.as_dict(), ensure_ascii=False, indent=1) + "\n",
+        JSON_FILE: json_text(fates.as_dict()),
         MARKDOWN_FILE: "\n".join(_markdown(fates)) + "\n",
     }
-    try:
-        for name, text in texts.items():
-            write_atomically(folder / name, text)
-    except OSError as error:
-        raise OpsError(f"the mutants cannot be written: {error.strerror}", where=str(folder)) from None
-    return tuple(folder / name for name in texts)
+    return write_together(folder, texts, "the mutants")
 
 
 def _weakened(
